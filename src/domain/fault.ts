@@ -1,0 +1,112 @@
+/**
+ * Why an attempt or a job failed, sorted in one table: whose fault, retryable or final, and the message a user sees.
+ * `detail` of a code may add what the client needs (a node's message); never a path, a traceback or an input.
+ */
+export interface Fault {
+  readonly code: FaultCode;
+  readonly message: string;
+  readonly nodeId: string | null;
+  readonly nodeType: string | null;
+  readonly retryable: boolean;
+}
+
+interface FaultKind {
+  /** Who is to blame: decides what health makes of it. */
+  readonly blame: 'job' | 'instance' | 'ambiguous' | 'nobody';
+  /** Worth another attempt. */
+  readonly retryable: boolean;
+  /** Whether the attempt counts against maxAttempts. */
+  readonly charged: boolean;
+  readonly message: string;
+}
+
+export const FAULTS = {
+  PROMPT_REJECTED: { blame: 'job', retryable: false, charged: true, message: 'ComfyUI refused the workflow' },
+  NODE_ERRORS: {
+    blame: 'job',
+    retryable: false,
+    charged: true,
+    message: 'some outputs of the workflow are invalid',
+  },
+  NODE_FAILED: { blame: 'ambiguous', retryable: true, charged: true, message: 'a node failed' },
+  OUT_OF_MEMORY: {
+    blame: 'ambiguous',
+    retryable: true,
+    charged: true,
+    message: 'the instance ran out of memory',
+  },
+  OUTPUT_BLOCKED: { blame: 'job', retryable: false, charged: true, message: 'a node blocked an output' },
+  NO_OUTPUT: {
+    blame: 'job',
+    retryable: false,
+    charged: true,
+    message: 'the workflow ended without any output',
+  },
+  INTERRUPTED: {
+    blame: 'ambiguous',
+    retryable: true,
+    charged: true,
+    message: 'the run was interrupted on the instance',
+  },
+  TIMEOUT: {
+    blame: 'ambiguous',
+    retryable: true,
+    charged: true,
+    message: 'the attempt ran longer than its timeout',
+  },
+  UPLOAD_FAILED: {
+    blame: 'instance',
+    retryable: true,
+    charged: true,
+    message: 'an input file could not be handed to the instance',
+  },
+  SUBMIT_FAILED: {
+    blame: 'instance',
+    retryable: true,
+    charged: true,
+    message: 'the instance could not take the job',
+  },
+  OUTPUT_UNAVAILABLE: {
+    blame: 'instance',
+    retryable: true,
+    charged: true,
+    message: 'an output file could not be fetched',
+  },
+  INPUT_UNAVAILABLE: {
+    blame: 'job',
+    retryable: false,
+    charged: true,
+    message: 'an input file is no longer stored',
+  },
+  INSTANCE_LOST: {
+    blame: 'instance',
+    retryable: true,
+    charged: false,
+    message: 'the instance forgot the job or became unreachable',
+  },
+  DEADLINE_EXCEEDED: {
+    blame: 'nobody',
+    retryable: false,
+    charged: false,
+    message: 'the deadline passed while the job was waiting',
+  },
+  INTERNAL: { blame: 'nobody', retryable: true, charged: true, message: 'an internal error of the gateway' },
+} as const satisfies Record<string, FaultKind>;
+
+export type FaultCode = keyof typeof FAULTS;
+
+/** A fault of the table; `detail` replaces the general message. */
+export function fault(
+  code: FaultCode,
+  detail?: string | null,
+  node?: { readonly nodeId: string; readonly nodeType: string | null } | null,
+): Fault {
+  const kind = FAULTS[code];
+  return {
+    code,
+    message: detail || kind.message,
+    nodeId: node?.nodeId ?? null,
+    nodeType: node?.nodeType ?? null,
+    retryable: kind.retryable,
+  };
+}

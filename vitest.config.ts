@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+/** graphql 16 has two builds; sources and dependencies must load the same one ("another module or realm"). */
+export default defineConfig({
+  resolve: { alias: { graphql: 'graphql/index.js' } },
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+    maxWorkers: 2,
+  },
+});

@@ -1,0 +1,81 @@
+/**
+ * The contract of a store for bytes: uploads and outputs, named by their SHA-256 within a tenant, so that the same
+ * picture is stored once and never shared between tenants. Rows say who refers to a blob; the store knows nothing of them.
+ */
+import type { Readable } from 'node:stream';
+import type { Service } from '../lib/service.ts';
+
+/** Bytes to look at: in memory when small, else the path of a file. */
+export type Content = Uint8Array | string;
+
+/** The verdict on bytes that are not stored yet. */
+export type Inspection<A, R> =
+  | { readonly ok: true; readonly value: A }
+  | { readonly ok: false; readonly rejection: R };
+
+export interface PutOptions<A, R> {
+  readonly maxBytes: number;
+  /** Runs before the bytes become a blob, so that a bad picture never is one. The content is valid only during the call. */
+  readonly inspect?: (content: Content, bytes: number) => Promise<Inspection<A, R>>;
+}
+
+/**
+ * Keeps a blob from being removed until the row that names it is committed. Whoever called put() must release it, in a
+ * `finally`; releasing twice is fine.
+ */
+export interface BlobPin {
+  release(): void;
+}
+
+export type PutResult<A = undefined, R = never> =
+  | {
+      readonly stored: true;
+      readonly sha256: string;
+      readonly bytes: number;
+      /** What `inspect` answered; undefined without one. */
+      readonly inspected: A;
+      readonly pin: BlobPin;
+    }
+  | { readonly stored: false; readonly reason: 'too-large'; readonly maxBytes: number }
+  | { readonly stored: false; readonly reason: 'rejected'; readonly rejection: R }
+  | { readonly stored: false; readonly reason: 'no-space' };
+
+/** First and last byte, both included, counted from 0. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A blob being read. The reader must consume or destroy the stream. */
+export interface OpenBlob {
+  readonly stream: Readable;
+  /** Size of the whole blob, in bytes. */
+  readonly total: number;
+}
+
+/** `in-use`: pinned, or (where several processes share the store) written too recently to be judged. */
+export type RemoveResult = 'removed' | 'absent' | 'referenced' | 'in-use';
+
+export interface BlobStore extends Service {
+  /**
+   * Streams in, hashing on the way; the blob is complete and durable once this resolves, and nothing is left behind otherwise.
+   * An error of the source (the client went away) is thrown on; so is a disk that fails otherwise than by being full.
+   */
+  put<A = undefined, R = never>(
+    tenant: string,
+    source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    options: PutOptions<A, R>,
+  ): Promise<PutResult<A, R>>;
+  /** Null when there is no such blob. A range outside the blob is the caller's bug: read `stat` first. */
+  open(tenant: string, sha256: string, range?: ByteRange): Promise<OpenBlob | null>;
+  /** The whole blob; null when absent or larger than `maxBytes`. */
+  toBuffer(tenant: string, sha256: string, maxBytes: number): Promise<Buffer | null>;
+  stat(tenant: string, sha256: string): Promise<{ readonly bytes: number } | null>;
+  /**
+   * Removes the blob unless it is pinned or the question, asked while no put of the same blob can run in this process, is
+   * answered with false. `in-use` asks the caller to try again later.
+   */
+  remove(tenant: string, sha256: string, stillUnreferenced: () => Promise<boolean>): Promise<RemoveResult>;
+  /** Bytes that can still be stored; null where there is no such limit. */
+  freeBytes(): Promise<number | null>;
+}

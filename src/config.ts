@@ -1,0 +1,212 @@
+/**
+ * The environment, parsed once into a frozen Config; every problem is reported together. `.env.example` documents
+ * each knob; main.ts is the only reader of process.env and hands the parts their slice.
+ */
+import { z } from 'zod';
+import type { LogLevel } from './lib/logger.ts';
+
+/** A ComfyUI instance named in COMFYUI_INSTANCES. */
+export interface ConfiguredInstance {
+  readonly name: string;
+  /** Base URL without a trailing slash. */
+  readonly url: string;
+  readonly capacity: number;
+}
+
+export interface Config {
+  readonly port: number;
+  readonly host: string;
+  /** Only `all` is built so far: api, scheduler and everything else in one process. */
+  readonly role: 'all';
+  readonly comfyuiInstances: readonly ConfiguredInstance[];
+  readonly databaseUrl: string | undefined;
+  readonly databaseSynchronous: 'FULL' | 'NORMAL';
+  readonly dataDir: string;
+  readonly workflowsDir: string | undefined;
+  readonly publicUrl: string | undefined;
+  readonly publicFilesUrl: string | undefined;
+  readonly corsOrigins: readonly string[];
+  readonly logLevel: LogLevel;
+  readonly jobTimeoutMs: number;
+  readonly jobRetentionMs: number;
+  readonly cleanupIntervalMs: number;
+  readonly maxAttempts: number;
+  readonly retryBaseMs: number;
+  readonly retryCapMs: number;
+  readonly maxJobsPerInstance: number;
+  readonly maxConcurrentJobs: number | null;
+  readonly maxQueuedJobs: number;
+  readonly probeIntervalMs: number;
+  readonly probeTimeoutMs: number;
+  readonly unhealthyAfterMisses: number;
+  readonly reconcileIntervalMs: number;
+  readonly silenceMs: number;
+  readonly submitGraceMs: number;
+  readonly refusedLostMs: number;
+  readonly unreachableLostMs: number;
+  readonly maxUploadBytes: number;
+  readonly maxUploadPixels: number;
+  readonly maxBodyBytes: number;
+  readonly maxOutputBytes: number;
+  readonly allowPrivateImageUrls: boolean;
+  readonly signingKeys: readonly string[];
+  readonly fileUrlTtlMs: number;
+  readonly graphiql: boolean;
+  readonly comfyuiWebsocket: boolean;
+  readonly shutdownGraceMs: number;
+}
+
+/** The environment could not be understood; the message lists every problem, one a line. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const milliseconds = (fallback: number, min = 1) => integer(min, 366 * 86_400_000).default(fallback);
+const bytes = (fallback: number) => integer(1, Number.MAX_SAFE_INTEGER).default(fallback);
+const flag = (fallback: 'true' | 'false') =>
+  z
+    .enum(['true', 'false', '1', '0'])
+    .default(fallback)
+    .transform((value) => value === 'true' || value === '1');
+const list = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((part) => part.trim())
+      .filter(Boolean),
+  );
+const webUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' })
+  .transform((url) => url.replace(/\/+$/, ''));
+
+const environment = z.object({
+  PORT: integer(0, 65_535).default(4000),
+  HOST: z.string().min(1).default('127.0.0.1'),
+  ROLE: z.literal('all', { error: 'only the role "all" exists in this version' }).default('all'),
+  COMFYUI_INSTANCES: list,
+  DATABASE_URL: z.string().optional(),
+  DATABASE_SYNCHRONOUS: z.enum(['FULL', 'NORMAL']).default('FULL'),
+  DATA_DIR: z.string().min(1).default('./data'),
+  WORKFLOWS_DIR: z.string().min(1).optional(),
+  PUBLIC_URL: webUrl.optional(),
+  PUBLIC_FILES_URL: webUrl.optional(),
+  CORS_ORIGINS: list,
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  JOB_TIMEOUT_MS: milliseconds(300_000),
+  JOB_RETENTION_MS: milliseconds(7 * 86_400_000),
+  CLEANUP_INTERVAL_MS: milliseconds(3_600_000),
+  JOB_MAX_ATTEMPTS: integer(1, 10).default(3),
+  RETRY_BASE_MS: milliseconds(1000),
+  RETRY_CAP_MS: milliseconds(60_000),
+  MAX_JOBS_PER_INSTANCE: integer(1, 64).default(1),
+  MAX_CONCURRENT_JOBS: integer(1, 1_000_000).optional(),
+  MAX_QUEUED_JOBS: integer(1, 10_000_000).default(10_000),
+  PROBE_INTERVAL_MS: milliseconds(5000),
+  PROBE_TIMEOUT_MS: milliseconds(3000),
+  UNHEALTHY_AFTER_MISSES: integer(1, 100).default(3),
+  RECONCILE_INTERVAL_MS: milliseconds(10_000),
+  SILENCE_MS: milliseconds(15_000),
+  SUBMIT_GRACE_MS: milliseconds(30_000),
+  REFUSED_LOST_MS: milliseconds(10_000),
+  UNREACHABLE_LOST_MS: milliseconds(45_000),
+  MAX_UPLOAD_BYTES: bytes(10 * 2 ** 20),
+  MAX_UPLOAD_PIXELS: integer(1, 1_000_000_000).default(50_000_000),
+  MAX_BODY_BYTES: bytes(2 ** 20),
+  MAX_OUTPUT_BYTES: bytes(2 ** 30),
+  ALLOW_PRIVATE_IMAGE_URLS: flag('false'),
+  SIGNING_KEYS: list,
+  FILE_URL_TTL_MS: milliseconds(3_600_000),
+  GRAPHIQL: flag('true'),
+  COMFYUI_WEBSOCKET: flag('true'),
+  SHUTDOWN_GRACE_MS: milliseconds(8000),
+});
+
+/** Parses the environment; empty variables count as unset. @throws ConfigError naming every problem. */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const parsed = environment.safeParse(given);
+  const problems = parsed.success ? [] : parsed.error.issues.map((i) => `${i.path.join('.')}: ${i.message}`);
+  const instances = parseInstances(
+    given.COMFYUI_INSTANCES ?? '',
+    Number(given.MAX_JOBS_PER_INSTANCE ?? 1),
+    problems,
+  );
+  if (!parsed.success || problems.length > 0) {
+    throw new ConfigError(`the configuration has ${problems.length} problem(s):\n  ${problems.join('\n  ')}`);
+  }
+  return Object.freeze(toConfig(parsed.data, instances));
+}
+
+/** `url` or `name=url`, separated by commas. */
+function parseInstances(text: string, capacity: number, problems: string[]): ConfiguredInstance[] {
+  const instances: ConfiguredInstance[] = [];
+  for (const entry of list.parse(text)) {
+    const [, label, address = ''] = /^(?:([\w.-]+)=)?(.*)$/.exec(entry) ?? [];
+    const url = webUrl.safeParse(address);
+    if (!url.success) {
+      problems.push(`COMFYUI_INSTANCES: "${redactUrl(address)}" is not an http:// or https:// URL`);
+    } else if (instances.some((other) => other.url === url.data)) {
+      problems.push(`COMFYUI_INSTANCES: ${redactUrl(url.data)} is named twice`);
+    } else {
+      instances.push({ name: label ?? new URL(url.data).host, url: url.data, capacity });
+    }
+  }
+  return instances;
+}
+
+/** Keeps credentials that somebody wrote into a URL out of messages. */
+function redactUrl(text: string): string {
+  return text.replace(/\/\/[^/@]*@/, '//***@');
+}
+
+function toConfig(
+  env: z.output<typeof environment>,
+  comfyuiInstances: readonly ConfiguredInstance[],
+): Config {
+  return {
+    port: env.PORT,
+    host: env.HOST,
+    role: env.ROLE,
+    comfyuiInstances,
+    databaseUrl: env.DATABASE_URL,
+    databaseSynchronous: env.DATABASE_SYNCHRONOUS,
+    dataDir: env.DATA_DIR,
+    workflowsDir: env.WORKFLOWS_DIR,
+    publicUrl: env.PUBLIC_URL,
+    publicFilesUrl: env.PUBLIC_FILES_URL,
+    corsOrigins: env.CORS_ORIGINS,
+    logLevel: env.LOG_LEVEL,
+    jobTimeoutMs: env.JOB_TIMEOUT_MS,
+    jobRetentionMs: env.JOB_RETENTION_MS,
+    cleanupIntervalMs: env.CLEANUP_INTERVAL_MS,
+    maxAttempts: env.JOB_MAX_ATTEMPTS,
+    retryBaseMs: env.RETRY_BASE_MS,
+    retryCapMs: env.RETRY_CAP_MS,
+    maxJobsPerInstance: env.MAX_JOBS_PER_INSTANCE,
+    maxConcurrentJobs: env.MAX_CONCURRENT_JOBS ?? null,
+    maxQueuedJobs: env.MAX_QUEUED_JOBS,
+    probeIntervalMs: env.PROBE_INTERVAL_MS,
+    probeTimeoutMs: env.PROBE_TIMEOUT_MS,
+    unhealthyAfterMisses: env.UNHEALTHY_AFTER_MISSES,
+    reconcileIntervalMs: env.RECONCILE_INTERVAL_MS,
+    silenceMs: env.SILENCE_MS,
+    submitGraceMs: env.SUBMIT_GRACE_MS,
+    refusedLostMs: env.REFUSED_LOST_MS,
+    unreachableLostMs: env.UNREACHABLE_LOST_MS,
+    maxUploadBytes: env.MAX_UPLOAD_BYTES,
+    maxUploadPixels: env.MAX_UPLOAD_PIXELS,
+    maxBodyBytes: env.MAX_BODY_BYTES,
+    maxOutputBytes: env.MAX_OUTPUT_BYTES,
+    allowPrivateImageUrls: env.ALLOW_PRIVATE_IMAGE_URLS,
+    signingKeys: env.SIGNING_KEYS,
+    fileUrlTtlMs: env.FILE_URL_TTL_MS,
+    graphiql: env.GRAPHIQL,
+    comfyuiWebsocket: env.COMFYUI_WEBSOCKET,
+    shutdownGraceMs: env.SHUTDOWN_GRACE_MS,
+  };
+}

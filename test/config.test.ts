@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigError, parseConfig } from '../src/config.ts';
+
+describe('parseConfig', () => {
+  it('needs nothing: every knob has a default', () => {
+    const config = parseConfig({});
+    expect(config).toMatchObject({
+      port: 4000,
+      role: 'all',
+      jobTimeoutMs: 300_000,
+      maxJobsPerInstance: 1,
+      maxConcurrentJobs: null,
+    });
+    expect(config.comfyuiInstances).toEqual([]);
+    expect(Object.isFrozen(config)).toBe(true);
+  });
+
+  it('names instances by host and port unless they are named', () => {
+    const config = parseConfig({
+      COMFYUI_INSTANCES: 'http://gpu1:8188/, big=https://gpu2/comfy',
+      MAX_JOBS_PER_INSTANCE: '2',
+    });
+    expect(config.comfyuiInstances).toEqual([
+      { name: 'gpu1:8188', url: 'http://gpu1:8188', capacity: 2 },
+      { name: 'big', url: 'https://gpu2/comfy', capacity: 2 },
+    ]);
+  });
+
+  it('treats an empty variable as unset', () => {
+    expect(parseConfig({ PORT: '', MAX_CONCURRENT_JOBS: '' })).toMatchObject({
+      port: 4000,
+      maxConcurrentJobs: null,
+    });
+  });
+
+  it('reports every problem at once, each with its variable', () => {
+    const env = {
+      PORT: '99999',
+      LOG_LEVEL: 'loud',
+      COMFYUI_INSTANCES: 'gpu1:8188,http://a,http://a',
+      PROBE_INTERVAL_MS: '0',
+      ROLE: 'api',
+    };
+    const message = messageOf(env);
+    for (const part of [
+      'PORT',
+      'LOG_LEVEL',
+      '"gpu1:8188"',
+      'http://a is named twice',
+      'PROBE_INTERVAL_MS',
+      'ROLE',
+    ])
+      expect(message).toContain(part);
+  });
+
+  it('keeps credentials in an instance URL out of the message', () => {
+    expect(messageOf({ COMFYUI_INSTANCES: 'ftp://user:secret@gpu1' })).not.toContain('secret');
+  });
+});
+
+function messageOf(env: Record<string, string>): string {
+  try {
+    parseConfig(env);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as Error).message;
+  }
+  throw new Error('the configuration was accepted');
+}

@@ -37,6 +37,13 @@ export class VirtualClock implements Clock {
     return this.#timers.size;
   }
 
+  /** When the next timer fires, in epoch milliseconds; undefined when none waits. */
+  get nextDue(): number | undefined {
+    let next: number | undefined;
+    for (const timer of this.#timers) if (next === undefined || timer.due < next) next = timer.due;
+    return next;
+  }
+
   /** Moves time on, firing what falls due; between two timers the promises in flight get their turn. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;

@@ -1,0 +1,198 @@
+/** The blob store on a local disk (or a volume several gateways share). */
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, rename, rm, stat, statfs, unlink, utimes } from 'node:fs/promises';
+import { assert } from '../lib/assert.ts';
+import type { Clock } from '../lib/clock.ts';
+import type {
+  BlobPin,
+  BlobStore,
+  ByteRange,
+  OpenBlob,
+  PutOptions,
+  PutResult,
+  RemoveResult,
+} from './blob-store.ts';
+import { DiskLayout } from './disk-layout.ts';
+import { DurableFolders } from './durable-folder.ts';
+import { errorCode, orNullIfAbsent } from './fs-error.ts';
+import { StagingFile, takeIn } from './intake.ts';
+import { KeyLock } from './key-lock.ts';
+import { Pins } from './pins.ts';
+
+export interface DiskStoreOptions {
+  /** Made if missing; blobs and staging files lie below. */
+  readonly root: string;
+  readonly clock: Clock;
+  /** Names for staging files, unique among all processes; default random UUIDs. */
+  readonly newName?: () => string;
+  /**
+   * Where several processes share the folder, pins of one are unknown to the others: a blob put within this time, in ms, is
+   * not removed. Default 0: one process.
+   */
+  readonly recentMs?: number;
+  /** Age in ms at which a staging file is taken for one that a dead process left; default an hour. */
+  readonly staleStagingMs?: number;
+}
+
+interface Received {
+  readonly key: string;
+  readonly tenant: string;
+  readonly sha256: string;
+  readonly bytes: number;
+  /** Null when the bytes are in the staging file already. */
+  readonly held: Uint8Array | null;
+  readonly staging: StagingFile;
+}
+
+export class DiskStore implements BlobStore {
+  readonly #options: DiskStoreOptions;
+  readonly #layout: DiskLayout;
+  readonly #folders = new DurableFolders();
+  readonly #lock = new KeyLock();
+  readonly #pins = new Pins();
+
+  constructor(options: DiskStoreOptions) {
+    this.#options = options;
+    this.#layout = new DiskLayout(options.root);
+  }
+
+  async start(): Promise<void> {
+    await mkdir(this.#layout.blobs, { recursive: true });
+    await mkdir(this.#layout.staging, { recursive: true });
+    await this.sweepStaging(this.#options.staleStagingMs ?? 3_600_000);
+  }
+
+  async stop(): Promise<void> {
+    // Nothing runs in the background: a put belongs to its caller.
+  }
+
+  async put<A = undefined, R = never>(
+    tenant: string,
+    source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    options: PutOptions<A, R>,
+  ): Promise<PutResult<A, R>> {
+    const staging = new StagingFile(this.#layout.staged((this.#options.newName ?? randomUUID)()));
+    let stored = false;
+    try {
+      const intake = await takeIn(source, options.maxBytes, staging);
+      if (!intake.ok) return { stored: false, reason: 'too-large', maxBytes: options.maxBytes };
+      const { sha256, bytes, held } = intake;
+      const verdict = await options.inspect?.(held ?? staging.path, bytes);
+      if (verdict && !verdict.ok) return { stored: false, reason: 'rejected', rejection: verdict.rejection };
+      const received = { key: keyOf(tenant, sha256), tenant, sha256, bytes, held, staging };
+      const { pin, moved } = await this.#lock.run(received.key, () => this.#keep(received));
+      stored = moved;
+      // Without `inspect` nothing says what A is, so it is undefined, its default.
+      return { stored: true, sha256, bytes, inspected: verdict?.value as A, pin };
+    } catch (error) {
+      if (isFull(error)) return { stored: false, reason: 'no-space' };
+      throw error;
+    } finally {
+      if (!stored) await staging.discard();
+    }
+  }
+
+  async open(tenant: string, sha256: string, range?: ByteRange): Promise<OpenBlob | null> {
+    const handle = await orNullIfAbsent(open(this.#layout.file(tenant, sha256), 'r'));
+    if (!handle) return null;
+    try {
+      const total = (await handle.stat()).size;
+      if (!range) return { stream: handle.createReadStream(), total };
+      assert(range.start >= 0 && range.start <= range.end && range.end < total, 'the range lies in the blob');
+      return { stream: handle.createReadStream({ start: range.start, end: range.end }), total };
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  async toBuffer(tenant: string, sha256: string, maxBytes: number): Promise<Buffer | null> {
+    const handle = await orNullIfAbsent(open(this.#layout.file(tenant, sha256), 'r'));
+    if (!handle) return null;
+    try {
+      return (await handle.stat()).size > maxBytes ? null : await handle.readFile();
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async stat(tenant: string, sha256: string): Promise<{ readonly bytes: number } | null> {
+    const found = await orNullIfAbsent(stat(this.#layout.file(tenant, sha256)));
+    return found && { bytes: found.size };
+  }
+
+  async remove(
+    tenant: string,
+    sha256: string,
+    stillUnreferenced: () => Promise<boolean>,
+  ): Promise<RemoveResult> {
+    const key = keyOf(tenant, sha256);
+    const file = this.#layout.file(tenant, sha256);
+    return this.#lock.run(key, async () => {
+      // Pins are taken under the same lock, so none can appear between this look and the unlink.
+      if (this.#pins.has(key)) return 'in-use';
+      const found = await orNullIfAbsent(stat(file));
+      if (!found) return 'absent';
+      const recentMs = this.#options.recentMs ?? 0;
+      if (recentMs > 0 && this.#options.clock.now() - found.mtimeMs < recentMs) return 'in-use';
+      if (!(await stillUnreferenced())) return 'referenced';
+      await orNullIfAbsent(unlink(file));
+      return 'removed';
+    });
+  }
+
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.#layout.root);
+    return bavail * bsize;
+  }
+
+  /** Removes staging files not written to for `olderThanMs`; answers how many. Files of a put in progress are younger. */
+  async sweepStaging(olderThanMs: number): Promise<number> {
+    const before = this.#options.clock.now() - olderThanMs;
+    let swept = 0;
+    for (const name of await readdir(this.#layout.staging)) {
+      const path = this.#layout.staged(name);
+      const found = await orNullIfAbsent(stat(path));
+      if (!found?.isFile() || found.mtimeMs >= before) continue;
+      await rm(path, { force: true });
+      swept += 1;
+    }
+    return swept;
+  }
+
+  /** Under the key's lock. `moved`: the staging file is now the blob. */
+  async #keep(received: Received): Promise<{ readonly pin: BlobPin; readonly moved: boolean }> {
+    const { tenant, sha256, key } = received;
+    const file = this.#layout.file(tenant, sha256);
+    const found = await orNullIfAbsent(stat(file));
+    if (found?.size === received.bytes) {
+      // Makes it recent again, for removers in other processes; it vanished just now if one was faster.
+      const now = new Date(this.#options.clock.now());
+      const touched = await orNullIfAbsent(utimes(file, now, now).then(() => true));
+      if (touched) return { pin: this.#pins.pin(key), moved: false };
+    }
+    await this.#write(received, file);
+    return { pin: this.#pins.pin(key), moved: true };
+  }
+
+  async #write({ tenant, sha256, held, staging }: Received, file: string): Promise<void> {
+    if (held) await staging.write([held]);
+    await staging.finish();
+    const folder = this.#layout.folder(tenant, sha256);
+    await this.#folders.ensure(folder, this.#layout.blobs);
+    await rename(staging.path, file).catch(async (error: unknown) => {
+      if (errorCode(error) !== 'ENOENT') throw error;
+      this.#folders.forget(folder, this.#layout.blobs);
+      await this.#folders.ensure(folder, this.#layout.blobs);
+      await rename(staging.path, file);
+    });
+    await this.#folders.sync(folder);
+  }
+}
+
+const keyOf = (tenant: string, sha256: string): string => `${sha256} ${tenant}`;
+
+function isFull(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}

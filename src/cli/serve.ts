@@ -1,0 +1,20 @@
+/** `comfyfleet serve`: the gateway until it is asked to stop. */
+import { createApp } from '../app.ts';
+import type { Config } from '../config.ts';
+import type { Logger } from '../lib/logger.ts';
+
+/** Serves until the signal aborts, then stops: open requests are answered, subscriptions end, running prompts go on. */
+export async function serve(config: Config, logger: Logger, signal: AbortSignal): Promise<void> {
+  const app = await createApp(config, logger);
+  await app.start();
+  const { url } = app;
+  logger.info(
+    { url, graphql: `${url}/graphql`, instances: config.comfyuiInstances.length },
+    'comfyfleet is serving',
+  );
+  if (!signal.aborted)
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  logger.info('comfyfleet is stopping');
+  await app.stop();
+  logger.info('comfyfleet has stopped');
+}

@@ -1,0 +1,118 @@
+#!/usr/bin/env node
+/**
+ * argv and environment in, a command out; signals ask it to stop. The sole user of process.env and process.exit.
+ * Exit codes: 0 done, 1 failed, 2 the configuration or the arguments could not be understood.
+ */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Command, InvalidArgumentError } from 'commander';
+import { demo } from './cli/demo.ts';
+import { serve } from './cli/serve.ts';
+import { simulate } from './cli/simulate.ts';
+import { type Config, ConfigError, parseConfig } from './config.ts';
+import { createLogger } from './lib/logger.ts';
+
+const DEMO_PICTURE = new URL('../assets/orange.png', import.meta.url);
+
+/** Aborts on the first SIGTERM or SIGINT; a second one ends the process at once. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(1);
+      controller.abort();
+    });
+  }
+  return controller.signal;
+}
+
+function readConfig(overrides: Record<string, string> = {}): Config {
+  if (existsSync('.env')) process.loadEnvFile('.env');
+  return parseConfig({ ...process.env, ...overrides });
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is expected');
+  return value;
+}
+
+function serveCommand(): Command {
+  return new Command('serve')
+    .description('run the gateway (configured by the environment, see .env.example)')
+    .action(async () => {
+      const config = readConfig();
+      await serve(config, createLogger(config.logLevel), stopSignal());
+    });
+}
+
+function simulateCommand(): Command {
+  return new Command('simulate')
+    .description('run a simulated ComfyUI without a GPU')
+    .option('--port <port>', 'TCP port, 0 picks a free one', wholeNumber, 8188)
+    .option('--host <host>', 'address to bind', '127.0.0.1')
+    .option('--step-ms <ms>', 'time of a sampler step', wholeNumber, 100)
+    .option('--node-ms <ms>', 'time of any other node', wholeNumber, 20)
+    .option('--model-load-ms <ms>', 'time to load a model that is not resident', wholeNumber, 1000)
+    .option('--data-dir <dir>', 'keeps input and output files; default: a temporary folder')
+    .option('--previews', 'send a JPEG preview at each sampler step')
+    .option('--refuse-websockets', 'refuse every WebSocket, as a broken proxy would')
+    .action(async (flags) => {
+      const { port, host, stepMs, nodeMs, modelLoadMs, dataDir } = flags;
+      const options = {
+        port,
+        host,
+        stepMs,
+        nodeMs,
+        modelLoadMs,
+        previewMethod: flags.previews ? 'latent' : 'none',
+      } as const;
+      const all = {
+        ...options,
+        ...(dataDir ? { dataDir } : {}),
+        refuseWebsockets: Boolean(flags.refuseWebsockets),
+      };
+      await simulate(all, (url) => process.stdout.write(`simulated ComfyUI on ${url}\n`), stopSignal());
+    });
+}
+
+function demoCommand(): Command {
+  return new Command('demo')
+    .description('three simulated instances and the gateway: upload, run, watch and save real jobs')
+    .option('--once', 'inspect every saved file and end; exit code 0 only if all is right')
+    .option('--folder <dir>', 'where the pictures are saved', 'demo-results')
+    .option('--refuse-websockets', 'let the simulated instances refuse every WebSocket')
+    .action(async (flags) => {
+      const config = readConfig({
+        COMFYUI_INSTANCES: '',
+        ...(process.env.LOG_LEVEL ? {} : { LOG_LEVEL: 'warn' }),
+      });
+      const problems = await demo({
+        once: Boolean(flags.once),
+        folder: flags.folder,
+        refuseWebsockets: Boolean(flags.refuseWebsockets),
+        picture: DEMO_PICTURE,
+        entry: fileURLToPath(import.meta.url),
+        config,
+        logger: createLogger(config.logLevel),
+        out: process.stdout,
+        signal: stopSignal(),
+      });
+      if (problems.length > 0) process.exitCode = 1;
+    });
+}
+
+async function main(): Promise<void> {
+  const program = new Command('comfyfleet').description('A GraphQL gateway for fleets of ComfyUI instances');
+  program.addCommand(serveCommand()).addCommand(simulateCommand()).addCommand(demoCommand());
+  await program.parseAsync();
+}
+
+main().then(
+  () => process.exit(),
+  (error: unknown) => {
+    const text = error instanceof Error ? error.message : String(error);
+    process.stderr.write(error instanceof ConfigError ? `${text}\n` : `comfyfleet: ${text}\n`);
+    process.exit(error instanceof ConfigError ? 2 : 1);
+  },
+);

@@ -4,7 +4,6 @@
  */
 import type { Readable } from 'node:stream';
 import { type Dispatcher, Pool } from 'undici';
-import { assert } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Json } from '../lib/json.ts';
 import type { Service } from '../lib/service.ts';
@@ -15,7 +14,7 @@ export interface TransportOptions {
   /** Base URL of the instance; a path in it is kept in front of every route, a user and password become basic auth. */
   readonly url: string;
   readonly clock: Clock;
-  /** Connections kept open at most; default 8. */
+  /** Connections kept open at most; default 16, so that slow files do not hold up probes. */
   readonly connections?: number;
   /** Longest dial, in ms; default 3000. */
   readonly connectTimeoutMs?: number;
@@ -74,7 +73,7 @@ export class HttpTransport implements Service {
 
   async start(): Promise<void> {
     this.#pool ??= new Pool(new URL(this.#options.url).origin, {
-      connections: this.#options.connections ?? 8,
+      connections: this.#options.connections ?? 16,
       connect: { timeout: this.#options.connectTimeoutMs ?? 3000 },
       // well below the 75 s after which older servers hang up, so that a kept connection is rarely dead already
       keepAliveTimeout: 20_000,
@@ -83,7 +82,7 @@ export class HttpTransport implements Service {
     });
   }
 
-  /** Ends what is in flight; those calls answer `aborted`. */
+  /** Ends what is in flight; those calls, and calls outside of start and stop, answer `aborted`. */
   async stop(): Promise<void> {
     const pool = this.#pool;
     this.#pool = undefined;
@@ -133,7 +132,7 @@ export class HttpTransport implements Service {
   }
 
   async #send(call: HttpCall, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    assert(this.#pool, 'the transport is used only between start and stop');
+    if (!this.#pool) throw new TransportStopped();
     const query = call.query ? `?${new URLSearchParams(call.query).toString()}` : '';
     return this.#pool.request({
       method: call.method,

@@ -1,0 +1,275 @@
+/**
+ * One instance's WebSocket, kept up: announces preview metadata before anything else, pings by itself (ComfyUI never
+ * does), reconnects with full jitter, and waits for the old connection to be closed before it opens the next. ComfyUI
+ * keeps one socket per client id and drops the *new* one when the old closes late: it then hears nothing any more
+ * (observed on ComfyUI 0.3.64), which `lastStatusAt` lets the owner notice.
+ *
+ *   stopped ── start ──▶ connecting ──▶ open ──▶ closing ──▶ waiting ── jitter ──▶ connecting ... ── stop ──▶ stopped
+ */
+import WebSocket, { type RawData } from 'ws';
+import { type BackoffBounds, fullJitter } from '../lib/backoff.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Service } from '../lib/service.ts';
+import { parseBinaryFrame } from './binary-frame.ts';
+import type { ComfyMessage } from './messages.ts';
+import { parseTextMessage } from './text-message.ts';
+
+export interface ComfySocketOptions {
+  /** Base URL of the instance, http or https. */
+  readonly url: string;
+  /** Asked anew for each connection, so that the owner decides whether an id is used again. */
+  readonly clientId: () => string;
+  readonly clock: Clock;
+  /** Numbers in [0, 1), for the jitter. */
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly onMessage: (message: ComfyMessage, clientId: string) => void;
+  /** The handshake is done and the feature flags are sent. */
+  readonly onOpen?: (clientId: string) => void;
+  /** A connection or a try to get one is over, before the next one. */
+  readonly onClose?: (close: SocketClose) => void;
+  readonly tuning?: Partial<SocketTuning>;
+}
+
+export interface SocketTuning {
+  readonly pingIntervalMs: number;
+  /** Unanswered pings after which the connection counts as dead. */
+  readonly missedPings: number;
+  readonly handshakeTimeoutMs: number;
+  /** Largest message taken, in bytes; a larger one ends the connection. Results of 6 MB were seen. */
+  readonly maxPayloadBytes: number;
+  readonly backoff: BackoffBounds;
+  /** A connection that lasted this long starts the backoff anew. */
+  readonly steadyMs: number;
+  /** How long a polite close may take before the connection is cut. */
+  readonly closeTimeoutMs: number;
+}
+
+export interface SocketClose {
+  readonly clientId: string;
+  /** False when the handshake had not succeeded. */
+  readonly wasOpen: boolean;
+  /** `lost`: the other side or the network; `dead`: pings unanswered; `replaced` and `stopped`: asked for. */
+  readonly reason: 'lost' | 'dead' | 'replaced' | 'stopped';
+  /** WebSocket close code, 1006 for an abrupt end. */
+  readonly code: number;
+  /** For a log; '' when there is nothing to say. */
+  readonly message: string;
+}
+
+export type SocketState = 'stopped' | 'connecting' | 'open' | 'closing' | 'waiting';
+
+export const SOCKET_TUNING: SocketTuning = {
+  pingIntervalMs: 10_000,
+  missedPings: 2,
+  handshakeTimeoutMs: 5000,
+  maxPayloadBytes: 256 * 1024 * 1024,
+  backoff: { baseMs: 250, capMs: 15_000 },
+  steadyMs: 10_000,
+  closeTimeoutMs: 1000,
+};
+
+const FEATURE_FLAGS = JSON.stringify({ type: 'feature_flags', data: { supports_preview_metadata: true } });
+
+/** What belongs to one connection and ends with it. */
+interface Connection {
+  readonly socket: WebSocket;
+  readonly clientId: string;
+  openedAt: number | null;
+  unanswered: number;
+  ending: 'dead' | 'replaced' | 'stopped' | null;
+  error: string;
+  timer: Timer | undefined;
+}
+
+export class ComfySocket implements Service {
+  readonly #options: ComfySocketOptions;
+  readonly #tuning: SocketTuning;
+  #state: SocketState = 'stopped';
+  #connection: Connection | undefined;
+  #retry: Timer | undefined;
+  #failures = 0;
+  #lastStatusAt: number | null = null;
+  #stopped: (() => void)[] = [];
+
+  constructor(options: ComfySocketOptions) {
+    this.#options = options;
+    this.#tuning = { ...SOCKET_TUNING, ...options.tuning };
+  }
+
+  get state(): SocketState {
+    return this.#state;
+  }
+
+  /** The id of the present connection, also while it is being opened; null between two. */
+  get clientId(): string | null {
+    return this.#connection?.clientId ?? null;
+  }
+
+  /**
+   * When the present connection last heard a `status` (clock.monotonic, ms); null before its first. Every enqueue causes
+   * one: none within 2 s after an own POST means that the connection is deaf and should be replaced.
+   */
+  get lastStatusAt(): number | null {
+    return this.#lastStatusAt;
+  }
+
+  async start(): Promise<void> {
+    if (this.#state === 'stopped') this.#connect();
+  }
+
+  /** Closes the present connection, waits until it is closed and opens another at once. */
+  replace(): void {
+    if (this.#connection) this.#end(this.#connection, 'replaced');
+  }
+
+  /** Resolves once the connection is closed and nothing will open another. */
+  async stop(): Promise<void> {
+    this.#retry?.cancel();
+    this.#retry = undefined;
+    const connection = this.#connection;
+    if (!connection) {
+      this.#state = 'stopped';
+      return;
+    }
+    const closed = new Promise<void>((resolve) => this.#stopped.push(resolve));
+    this.#end(connection, 'stopped');
+    await closed;
+  }
+
+  #connect(): void {
+    const clientId = this.#options.clientId();
+    const socket = new WebSocket(socketUrl(this.#options.url, clientId), {
+      perMessageDeflate: false,
+      maxPayload: this.#tuning.maxPayloadBytes,
+      handshakeTimeout: this.#tuning.handshakeTimeoutMs,
+    });
+    const connection: Connection = {
+      socket,
+      clientId,
+      openedAt: null,
+      unanswered: 0,
+      ending: null,
+      error: '',
+      timer: undefined,
+    };
+    this.#state = 'connecting';
+    this.#connection = connection;
+    this.#lastStatusAt = null;
+    socket.on('open', () => this.#onOpen(connection));
+    socket.on('message', (data, isBinary) => this.#onMessage(connection, data, isBinary));
+    socket.on('pong', () => {
+      connection.unanswered = 0;
+    });
+    socket.on('error', (error) => {
+      connection.error = error.message;
+    });
+    socket.on('close', (code) => this.#onClose(connection, code));
+  }
+
+  #onOpen(connection: Connection): void {
+    // must be the first message: after any other one ComfyUI ignores the flags
+    connection.socket.send(FEATURE_FLAGS);
+    connection.openedAt = this.#options.clock.monotonic();
+    this.#state = 'open';
+    this.#schedulePing(connection);
+    this.#guard(() => this.#options.onOpen?.(connection.clientId));
+  }
+
+  #onMessage(connection: Connection, data: RawData, isBinary: boolean): void {
+    if (connection.ending) return;
+    connection.unanswered = 0;
+    this.#guard(() => {
+      const bytes = wholeBuffer(data);
+      const message = isBinary ? parseBinaryFrame(bytes) : parseTextMessage(bytes.toString('utf8'));
+      if (message.kind === 'status') this.#lastStatusAt = this.#options.clock.monotonic();
+      this.#options.onMessage(message, connection.clientId);
+    });
+  }
+
+  #onClose(connection: Connection, code: number): void {
+    connection.timer?.cancel();
+    this.#connection = undefined;
+    this.#lastStatusAt = null;
+    const { ending, clientId, openedAt } = connection;
+    this.#state = ending === 'stopped' ? 'stopped' : 'waiting';
+    this.#guard(() =>
+      this.#options.onClose?.({
+        clientId,
+        wasOpen: openedAt !== null,
+        reason: ending ?? 'lost',
+        code,
+        message: connection.error,
+      }),
+    );
+    if (ending === 'stopped') {
+      for (const resolve of this.#stopped.splice(0)) resolve();
+      return;
+    }
+    // the callback above may have stopped this socket
+    if (this.#state === 'waiting')
+      this.#retry = this.#options.clock.after(this.#delay(connection), () => this.#connect());
+  }
+
+  #delay(connection: Connection): number {
+    const { clock, random } = this.#options;
+    const lasted = connection.openedAt === null ? 0 : clock.monotonic() - connection.openedAt;
+    if (lasted >= this.#tuning.steadyMs) this.#failures = 0;
+    if (connection.ending === 'replaced') return 0;
+    this.#failures++;
+    return fullJitter(this.#failures, this.#tuning.backoff, random);
+  }
+
+  #schedulePing(connection: Connection): void {
+    connection.timer = this.#options.clock.after(this.#tuning.pingIntervalMs, () => {
+      if (connection.unanswered >= this.#tuning.missedPings) {
+        this.#end(connection, 'dead');
+        return;
+      }
+      connection.unanswered++;
+      connection.socket.ping();
+      this.#schedulePing(connection);
+    });
+  }
+
+  /** Closes politely where that can work, so that ComfyUI forgets the id before it is used again; cuts otherwise. */
+  #end(connection: Connection, reason: 'dead' | 'replaced' | 'stopped'): void {
+    const { socket } = connection;
+    const alreadyEnding = connection.ending !== null;
+    if (connection.ending !== 'stopped') connection.ending = reason;
+    if (alreadyEnding) return;
+    this.#state = 'closing';
+    connection.timer?.cancel();
+    if (reason === 'dead' || socket.readyState !== WebSocket.OPEN) {
+      socket.terminate();
+      return;
+    }
+    socket.close(1000);
+    connection.timer = this.#options.clock.after(this.#tuning.closeTimeoutMs, () => socket.terminate());
+  }
+
+  /** Event handlers must not throw: nobody above them could catch it. */
+  #guard(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#options.logger.error({ err: error }, 'a handler of a ComfyUI socket failed');
+    }
+  }
+}
+
+/** ws://host/ws?clientId=... for an http base URL, with its path kept in front. */
+export function socketUrl(base: string, clientId: string): string {
+  const url = new URL(base);
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}/ws`;
+  url.search = `?${new URLSearchParams({ clientId }).toString()}`;
+  url.hash = '';
+  return url.href;
+}
+
+function wholeBuffer(data: RawData): Buffer {
+  if (Buffer.isBuffer(data)) return data;
+  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
+}

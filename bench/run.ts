@@ -1,0 +1,13 @@
+/** `npm run bench -- <name>`: each figure beside its baseline, measured in the same run, median of several rounds. */
+import { overhead } from './overhead.ts';
+
+const BENCHES: Readonly<Record<string, () => Promise<void>>> = { overhead };
+
+const names = process.argv.slice(2);
+const unknown = names.filter((name) => !(name in BENCHES));
+if (unknown.length > 0) {
+  console.error(`unknown: ${unknown.join(', ')}; there are: ${Object.keys(BENCHES).join(', ')}`);
+  process.exit(2);
+}
+for (const name of names.length > 0 ? names : Object.keys(BENCHES)) await BENCHES[name]?.();
+process.exit(0);

@@ -15,6 +15,14 @@ const AT_ONCE = 40;
 const WARM_UP = 100;
 let color = 0;
 
+interface Round {
+  /** Latencies in ms. */
+  readonly direct: readonly number[];
+  readonly gateway: readonly number[];
+  readonly directRate: number;
+  readonly gatewayRate: number;
+}
+
 export async function overhead(): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), 'comfyfleet-bench-'));
   const programs: Program[] = [];
@@ -57,7 +65,7 @@ async function measure(bares: readonly Driver[], through: Driver): Promise<void>
   if (!bare) throw new Error('no instance');
   await oneByOne(bare, WARM_UP);
   await oneByOne(through, WARM_UP);
-  const rounds = [];
+  const rounds: Round[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const direct = await oneByOne(bare, JOBS);
     const gateway = await oneByOne(through, JOBS);

@@ -59,3 +59,8 @@ export function hasEnded(status: JobStatus): boolean {
 export function attemptStatesBefore(to: AttemptState): AttemptState[] {
   return (Object.keys(ATTEMPT_NEXT) as AttemptState[]).filter((from) => attemptMayBecome(from, to));
 }
+
+/** The job statuses from which `to` may be reached. */
+export function jobStatusesBefore(to: JobStatus): JobStatus[] {
+  return (Object.keys(JOB_NEXT) as JobStatus[]).filter((from) => jobMayBecome(from, to));
+}

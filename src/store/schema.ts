@@ -11,7 +11,7 @@ import type { OutputKind } from '../domain/output.ts';
 type Flag = 0 | 1;
 
 /** The columns of a Fault, flattened; `error_code` null means none. */
-interface ErrorColumns {
+export interface ErrorColumns {
   error_code: string | null;
   error_message: string | null;
   error_node_id: string | null;
@@ -130,6 +130,23 @@ export interface JobFilesTable {
   sha256: string;
 }
 
+/** A job's labels once more, one row each, so that a filter on labels is plain SQL (see label-keys.ts). */
+export interface JobLabelsTable {
+  job_id: string;
+  tenant: string;
+  name: string;
+  value: string;
+}
+
+/**
+ * Blobs that some row stopped naming, noted in the transaction that removed the row. Retention removes the files that
+ * nothing names any more; so a crash between commit and removal leaves no file behind.
+ */
+export interface DroppedBlobsTable {
+  tenant: string;
+  sha256: string;
+}
+
 export interface IdempotencyTable {
   tenant: string;
   key: string;
@@ -195,6 +212,8 @@ export interface Tables {
   outputs: OutputsTable;
   uploads: UploadsTable;
   job_files: JobFilesTable;
+  job_labels: JobLabelsTable;
+  dropped_blobs: DroppedBlobsTable;
   idempotency_keys: IdempotencyTable;
   instances: InstancesTable;
   inventories: InventoriesTable;

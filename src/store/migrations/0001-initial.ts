@@ -36,6 +36,7 @@ async function createJobs(db: Kysely<unknown>): Promise<void> {
   await sql`create index jobs_waiting on jobs (priority desc, created_at, id) where status = 'PENDING'`.execute(
     db,
   );
+  await sql`create index jobs_processing on jobs (id) where status = 'PROCESSING'`.execute(db);
   await sql`create index jobs_ended on jobs (finished_at) where finished_at is not null`.execute(db);
 }
 
@@ -82,6 +83,15 @@ async function createJobParts(db: Kysely<unknown>): Promise<void> {
     .addColumn('blocked_by', 'text')
     .addColumn('blocked_at', 'bigint')
     .execute();
+  await db.schema
+    .createTable('job_labels')
+    .addColumn('job_id', 'text', (c) => c.notNull())
+    .addColumn('tenant', 'text', (c) => c.notNull())
+    .addColumn('name', 'text', (c) => c.notNull())
+    .addColumn('value', 'text', (c) => c.notNull())
+    .addPrimaryKeyConstraint('job_labels_pk', ['job_id', 'name'])
+    .execute();
+  await sql`create index job_labels_by_value on job_labels (tenant, name, value)`.execute(db);
   await db.schema
     .createTable('job_events')
     .addColumn('job_id', 'text', (c) => c.notNull())
@@ -148,6 +158,12 @@ async function createFiles(db: Kysely<unknown>): Promise<void> {
     .addPrimaryKeyConstraint('job_files_pk', ['job_id', 'sha256'])
     .execute();
   await sql`create index job_files_by_content on job_files (tenant, sha256)`.execute(db);
+  await db.schema
+    .createTable('dropped_blobs')
+    .addColumn('tenant', 'text', (c) => c.notNull())
+    .addColumn('sha256', 'text', (c) => c.notNull())
+    .addPrimaryKeyConstraint('dropped_blobs_pk', ['tenant', 'sha256'])
+    .execute();
 }
 
 async function createFleet(db: Kysely<unknown>): Promise<void> {

@@ -1,0 +1,63 @@
+/** Reading attempts, and taking over those that an earlier leader left open. */
+import type { Attempt, JobStatus } from '../domain/job.ts';
+import { grouped } from './grouped.ts';
+import type { Db } from './open.ts';
+import { attemptFromRow } from './rows.ts';
+import type { AttemptsTable } from './schema.ts';
+import { type Scope, visibleTo } from './viewer-scope.ts';
+
+/** By job id, in order of their numbers; jobs without any are absent. */
+export async function attemptsOfJobs(
+  db: Db,
+  scope: Scope,
+  jobIds: readonly string[],
+): Promise<Map<string, Attempt[]>> {
+  if (jobIds.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('attempts')
+    .selectAll()
+    .where('job_id', 'in', jobIds)
+    .where(visibleTo(scope, 'attempts'))
+    .orderBy('job_id')
+    .orderBy('number')
+    .execute();
+  return grouped(rows.map(attemptFromRow), (attempt) => attempt.jobId);
+}
+
+export async function findAttempt(db: Db, id: string): Promise<Attempt | null> {
+  const row = await db.selectFrom('attempts').selectAll().where('id', '=', id).executeTakeFirst();
+  return row ? attemptFromRow(row) : null;
+}
+
+/** An attempt that holds its slot, with the status of its job: CANCELED means free the slot, null that the job was deleted since. */
+export interface OpenAttempt extends Attempt {
+  readonly jobStatus: JobStatus | null;
+}
+
+/** Every tenant's, oldest first. */
+export async function openAttempts(db: Db): Promise<OpenAttempt[]> {
+  const rows = await db
+    .selectFrom('attempts')
+    .leftJoin('jobs', 'jobs.id', 'attempts.job_id')
+    .selectAll('attempts')
+    .select('jobs.status as job_status')
+    .where('attempts.outcome', 'is', null)
+    .orderBy('attempts.started_at')
+    .orderBy('attempts.id')
+    .execute();
+  return rows.map((row) => ({ ...attemptFromRow(row as AttemptsTable), jobStatus: row.job_status }));
+}
+
+/**
+ * Writes the new leader's term on every open attempt, so that whatever an older leader still tries to write is refused.
+ * The first thing a leader does.
+ */
+export async function claimOpenAttempts(db: Db, term: number): Promise<OpenAttempt[]> {
+  await db
+    .updateTable('attempts')
+    .set({ term })
+    .where('outcome', 'is', null)
+    .where('term', '<', term)
+    .execute();
+  return (await openAttempts(db)).filter((attempt) => attempt.term === term);
+}

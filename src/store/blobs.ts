@@ -1,0 +1,86 @@
+/**
+ * Which stored files rows still name. A blob is referred to by outputs, uploads and the files of a job's graph; when a
+ * row goes, its blob is noted in `dropped_blobs` in the same transaction, and judged (and removed) later.
+ */
+import { sql } from 'kysely';
+import type { Db } from './open.ts';
+
+export interface BlobName {
+  readonly tenant: string;
+  readonly sha256: string;
+}
+
+/** Whether any row names it. */
+export async function isReferenced(db: Db, blob: BlobName): Promise<boolean> {
+  const named = (table: 'outputs' | 'uploads' | 'job_files') =>
+    db
+      .selectFrom(table)
+      .select(sql<number>`1`.as('found'))
+      .where('tenant', '=', blob.tenant)
+      .where('sha256', '=', blob.sha256);
+  const row = await named('outputs')
+    .unionAll(named('uploads'))
+    .unionAll(named('job_files'))
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Notes blobs whose row goes; part of the transaction that removes the row. */
+export async function noteDropped(tx: Db, blobs: readonly BlobName[]): Promise<void> {
+  if (blobs.length === 0) return;
+  await tx
+    .insertInto('dropped_blobs')
+    .values(blobs.map(({ tenant, sha256 }) => ({ tenant, sha256 })))
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+/** The noted ones, in a stable order, from after the given one. */
+export async function droppedBlobs(db: Db, limit: number, after?: BlobName): Promise<BlobName[]> {
+  let query = db.selectFrom('dropped_blobs').selectAll().orderBy('tenant').orderBy('sha256').limit(limit);
+  if (after) query = query.where(sql<boolean>`(tenant, sha256) > (${after.tenant}, ${after.sha256})`);
+  return query.execute();
+}
+
+/** It was judged: the file is gone, or a row names it again. */
+export async function forgetDropped(db: Db, blob: BlobName): Promise<void> {
+  await db
+    .deleteFrom('dropped_blobs')
+    .where('tenant', '=', blob.tenant)
+    .where('sha256', '=', blob.sha256)
+    .execute();
+}
+
+/** Deletes upload rows made before `at` whose picture no job takes, at most `limit`; notes their blobs. How many went. */
+export async function dropOldUploads(tx: Db, at: number, limit: number): Promise<number> {
+  const old = await tx
+    .selectFrom('uploads')
+    .select(['id', 'tenant', 'sha256'])
+    .where('created_at', '<', at)
+    .where((eb) =>
+      eb.not(
+        eb.exists(
+          eb
+            .selectFrom('job_files')
+            .select('job_files.job_id')
+            .whereRef('job_files.tenant', '=', 'uploads.tenant')
+            .whereRef('job_files.sha256', '=', 'uploads.sha256'),
+        ),
+      ),
+    )
+    .orderBy('created_at')
+    .limit(limit)
+    .execute();
+  if (old.length === 0) return 0;
+  await noteDropped(tx, old);
+  await tx
+    .deleteFrom('uploads')
+    .where(
+      'id',
+      'in',
+      old.map((upload) => upload.id),
+    )
+    .execute();
+  return old.length;
+}

@@ -1,0 +1,185 @@
+/** The fleet as rows: who is in it, how each one is, what each one has. Only the leader writes health. */
+import type { Inventory } from '../domain/capabilities.ts';
+import type { Instance } from '../domain/instance.ts';
+import type { Db } from './open.ts';
+import { instanceFromRow } from './rows.ts';
+import type { InstancesTable } from './schema.ts';
+
+/** In order of their names. */
+export async function listInstances(
+  db: Db,
+  options: { readonly includeRemoved?: boolean } = {},
+): Promise<Instance[]> {
+  let query = db.selectFrom('instances').selectAll().orderBy('name').orderBy('id');
+  if (!options.includeRemoved) query = query.where('removed_at', 'is', null);
+  return (await query.execute()).map(instanceFromRow);
+}
+
+/** Those that exist, removed ones too, in no order. */
+export async function findInstances(db: Db, ids: readonly string[]): Promise<Instance[]> {
+  if (ids.length === 0) return [];
+  const rows = await db.selectFrom('instances').selectAll().where('id', 'in', ids).execute();
+  return rows.map(instanceFromRow);
+}
+
+export interface ConfiguredInstance {
+  /** Used when the URL is new; a known URL keeps its id. */
+  readonly id: string;
+  readonly name: string;
+  readonly url: string;
+  readonly capacity: number;
+}
+
+/** Makes the configured instance known, or brings the one of the same URL up to date; health is left as it was. */
+export async function upsertConfigured(
+  db: Db,
+  configured: ConfiguredInstance,
+  now: number,
+): Promise<Instance> {
+  const { id, name, url, capacity } = configured;
+  const row = await db
+    .insertInto('instances')
+    .values({ ...NEVER_SEEN, id, name, url, capacity, origin: 'config', created_at: now, updated_at: now })
+    .onConflict((conflict) =>
+      conflict
+        .column('url')
+        .where('removed_at', 'is', null)
+        .doUpdateSet({ name, capacity, origin: 'config', updated_at: now }),
+    )
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return instanceFromRow(row);
+}
+
+const NEVER_SEEN = {
+  draining: 0,
+  health: 'UNKNOWN',
+  breaker: 'CLOSED',
+  last_seen_at: null,
+  last_error: null,
+  response_ms: null,
+  up_since: null,
+  queue_running: 0,
+  queue_pending: 0,
+  foreign_prompts: 0,
+  comfyui_version: null,
+  gpu: null,
+  vram_total_bytes: null,
+  vram_free_bytes: null,
+  inventory_key: null,
+  client_id: null,
+  removed_at: null,
+} as const satisfies Partial<InstancesTable>;
+
+/** What a probe finds out. */
+export type HealthPatch = Partial<
+  Pick<
+    Instance,
+    | 'health'
+    | 'breaker'
+    | 'lastSeenAt'
+    | 'lastError'
+    | 'responseMs'
+    | 'upSince'
+    | 'queueRunning'
+    | 'queuePending'
+    | 'foreignPrompts'
+    | 'comfyuiVersion'
+    | 'gpu'
+    | 'vramTotalBytes'
+    | 'vramFreeBytes'
+  >
+>;
+
+/** Writes what is given and leaves the rest; null when the instance is removed or unknown. */
+export async function saveHealth(
+  db: Db,
+  id: string,
+  patch: HealthPatch,
+  now: number,
+): Promise<Instance | null> {
+  const columns = {
+    health: patch.health,
+    breaker: patch.breaker,
+    last_seen_at: patch.lastSeenAt,
+    last_error: patch.lastError,
+    response_ms: patch.responseMs,
+    up_since: patch.upSince,
+    queue_running: patch.queueRunning,
+    queue_pending: patch.queuePending,
+    foreign_prompts: patch.foreignPrompts,
+    comfyui_version: patch.comfyuiVersion,
+    gpu: patch.gpu,
+    vram_total_bytes: patch.vramTotalBytes,
+    vram_free_bytes: patch.vramFreeBytes,
+  };
+  const given = Object.entries(columns).filter(([, value]) => value !== undefined);
+  const row = await db
+    .updateTable('instances')
+    .set({ ...(Object.fromEntries(given) as Partial<InstancesTable>), updated_at: now })
+    .where('id', '=', id)
+    .where('removed_at', 'is', null)
+    .returningAll()
+    .executeTakeFirst();
+  return row ? instanceFromRow(row) : null;
+}
+
+/** Stores the inventory under its key (equal instances share it) and says that the instance has it. */
+export async function saveInventory(
+  db: Db,
+  id: string,
+  key: string,
+  inventory: Inventory,
+  now: number,
+): Promise<void> {
+  await db
+    .insertInto('inventories')
+    .values({
+      inventory_key: key,
+      node_types: JSON.stringify(inventory.nodeTypes),
+      models: JSON.stringify(inventory.models),
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  await db
+    .updateTable('instances')
+    .set({ inventory_key: key, updated_at: now })
+    .where('id', '=', id)
+    .execute();
+}
+
+/** By inventory key; unknown keys are absent. */
+export async function findInventories(db: Db, keys: readonly string[]): Promise<Map<string, Inventory>> {
+  if (keys.length === 0) return new Map();
+  const rows = await db.selectFrom('inventories').selectAll().where('inventory_key', 'in', keys).execute();
+  return new Map(
+    rows.map((row) => [
+      row.inventory_key,
+      {
+        nodeTypes: JSON.parse(row.node_types) as Inventory['nodeTypes'],
+        models: JSON.parse(row.models) as Inventory['models'],
+      },
+    ]),
+  );
+}
+
+/** The ComfyUI client id of the instance's socket; null when it has none stored. */
+export async function findClientId(db: Db, id: string): Promise<string | null> {
+  const row = await db.selectFrom('instances').select('client_id').where('id', '=', id).executeTakeFirst();
+  return row?.client_id ?? null;
+}
+
+export async function setClientId(db: Db, id: string, clientId: string | null): Promise<void> {
+  await db.updateTable('instances').set({ client_id: clientId }).where('id', '=', id).execute();
+}
+
+/** Takes the instance out of the fleet; its row stays for the jobs that ran on it. False when it was out already. */
+export async function removeInstance(db: Db, id: string, now: number): Promise<boolean> {
+  const result = await db
+    .updateTable('instances')
+    .set({ removed_at: now, updated_at: now })
+    .where('id', '=', id)
+    .where('removed_at', 'is', null)
+    .executeTakeFirstOrThrow();
+  return result.numUpdatedRows > 0n;
+}

@@ -1,0 +1,90 @@
+/** Opens the store: takes the data folder, connects, migrates. After it resolves every query can run. */
+import { Kysely, Migrator } from 'kysely';
+import type { Logger } from '../lib/logger.ts';
+import type { Service } from '../lib/service.ts';
+import { lockDataDir } from './data-lock.ts';
+import { createDialect } from './dialect.ts';
+import { initial } from './migrations/0001-initial.ts';
+import type { Tables } from './schema.ts';
+import type { Synchronous } from './sqlite-database.ts';
+
+/** Where queries run: the store itself or a transaction of it. */
+export type Db = Kysely<Tables>;
+
+export interface StoreOptions {
+  /** Undefined: the embedded SQLite under `dataDir`. */
+  readonly url?: string | undefined;
+  readonly dataDir: string;
+  /** Default FULL: an acknowledged job survives a power cut. */
+  readonly synchronous?: Synchronous | undefined;
+  readonly logger: Logger;
+}
+
+export interface Store extends Service {
+  readonly db: Db;
+  /**
+   * Commits what `work` did when it resolves, undoes it when it rejects. Inside, use only the given `tx`: SQLite has one
+   * connection, so a query on `db` would wait for the transaction that waits for it. And await nothing but queries.
+   */
+  transaction<T>(work: (tx: Db) => Promise<T>): Promise<T>;
+  /** Hears the text of every statement, for tests and traces; returns the way to stop. */
+  onQuery(listener: (sql: string) => void): () => void;
+  /** A query gets through. */
+  healthy(): Promise<boolean>;
+}
+
+/** Throws when the folder is taken, the URL is not served or a migration fails; nothing stays open then. */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { url, dataDir, synchronous = 'FULL', logger } = options;
+  const listeners = new Set<(sql: string) => void>();
+  const dialect = createDialect({ url, dataDir, synchronous, listeners });
+  const lock = lockDataDir(dataDir);
+  const db = new Kysely<Tables>({ dialect });
+  try {
+    await migrate(db, logger);
+    // The folder is ours alone: whoever held a lease in it is gone.
+    await db.updateTable('leases').set({ expires_at: 0 }).execute();
+  } catch (error) {
+    await db.destroy().catch(() => undefined);
+    lock.release();
+    throw error;
+  }
+  let open = true;
+  return {
+    db,
+    transaction: (work) => db.transaction().execute(work),
+    onQuery(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async healthy() {
+      if (!open) return false;
+      return db
+        .selectFrom('settings')
+        .select('name')
+        .limit(1)
+        .execute()
+        .then(
+          () => true,
+          () => false,
+        );
+    },
+    async start() {
+      // Opened by openStore: a store that exists is migrated.
+    },
+    async stop() {
+      if (!open) return;
+      open = false;
+      await db.destroy();
+      lock.release();
+    },
+  };
+}
+
+async function migrate(db: Db, logger: Logger): Promise<void> {
+  const migrations = { '0001-initial': initial };
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
+  const { error, results } = await migrator.migrateToLatest();
+  if (error) throw error;
+  for (const { migrationName } of results ?? []) logger.info({ migration: migrationName }, 'migrated');
+}

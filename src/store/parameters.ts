@@ -1,0 +1,44 @@
+/**
+ * What may be bound to a statement, decided before it reaches libsql, which answers mistakes badly (seen in 0.5): a
+ * boolean aborts the process, a number binds as REAL even when whole, NaN silently becomes NULL, text ends at a NUL.
+ */
+
+export type BoundValue = string | number | bigint | Buffer | null;
+
+/** Half of a surrogate pair, or NUL: neither survives UTF-8 columns unharmed, and Postgres refuses NUL outright. */
+const UNSTORABLE_TEXT = /\u0000|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g;
+
+/**
+ * The value as libsql must get it: booleans as 0/1, whole numbers as bigint (which binds as INTEGER), other finite numbers
+ * as they are. Characters that no text column holds become U+FFFD. Anything else throws a TypeError: a bug of the caller.
+ */
+export function toBound(value: unknown): BoundValue {
+  switch (typeof value) {
+    case 'string':
+      return value.replace(UNSTORABLE_TEXT, '\uFFFD');
+    case 'number':
+      return numberToBound(value);
+    case 'boolean':
+      return value ? 1n : 0n;
+    case 'bigint':
+      // A wider integer could be written but would be read back as another number.
+      if (BigInt(Number(value)) !== value || !Number.isSafeInteger(Number(value)))
+        throw new TypeError(`an integer beyond 2^53 cannot be a parameter: ${value}`);
+      return value;
+    default:
+      if (value === null || Buffer.isBuffer(value)) return value;
+      throw new TypeError(`a parameter must be text, a number, a Buffer or null, not ${describe(value)}`);
+  }
+}
+
+function numberToBound(value: number): number | bigint {
+  if (Number.isSafeInteger(value)) return BigInt(value);
+  if (!Number.isFinite(value) || Number.isInteger(value))
+    throw new TypeError(`this number cannot be a parameter: ${value}`);
+  return value;
+}
+
+function describe(value: unknown): string {
+  if (typeof value !== 'object') return typeof value;
+  return value?.constructor?.name ?? 'object';
+}

@@ -1,0 +1,78 @@
+/**
+ * libsql as Kysely's SQLite dialect wants it: parameters checked and mapped, prepared statements kept, every statement
+ * told to whoever counts them.
+ */
+
+import type { SqliteDatabase, SqliteStatement } from 'kysely';
+import Database from 'libsql';
+import { toBound } from './parameters.ts';
+
+/** Lists of different lengths make different texts, so the number of kept statements is bounded. */
+const KEPT_STATEMENTS = 256;
+const TRANSACTION_WORDS = new Set(['begin', 'commit', 'rollback']);
+
+/** Durability of a commit: FULL survives a power cut, NORMAL may lose the newest commits to one (never to a crash). */
+export type Synchronous = 'FULL' | 'NORMAL';
+
+export class LibsqlDatabase implements SqliteDatabase {
+  readonly #database: Database.Database;
+  /** Least recently used first. */
+  readonly #statements = new Map<string, SqliteStatement>();
+  readonly #listeners: ReadonlySet<(sql: string) => void>;
+
+  /** Opens or creates the file. `listeners` hear the text of every statement but begin, commit and rollback. */
+  constructor(file: string, synchronous: Synchronous, listeners: ReadonlySet<(sql: string) => void>) {
+    this.#listeners = listeners;
+    this.#database = new Database(file);
+    for (const pragma of [
+      'journal_mode = WAL',
+      `synchronous = ${synchronous}`,
+      'busy_timeout = 5000',
+      'foreign_keys = ON',
+      'temp_store = MEMORY',
+    ]) {
+      this.#database.prepare(`PRAGMA ${pragma}`).all();
+    }
+  }
+
+  prepare(sql: string): SqliteStatement {
+    if (this.#listeners.size > 0 && !TRANSACTION_WORDS.has(sql)) {
+      for (const listener of this.#listeners) listener(sql);
+    }
+    const statement = this.#statements.get(sql) ?? this.#prepare(sql);
+    this.#statements.delete(sql);
+    this.#statements.set(sql, statement);
+    if (this.#statements.size > KEPT_STATEMENTS) {
+      const oldest = this.#statements.keys().next();
+      if (!oldest.done) this.#statements.delete(oldest.value);
+    }
+    return statement;
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  #prepare(sql: string): SqliteStatement {
+    const statement = this.#database.prepare(sql);
+    return {
+      reader: statement.reader,
+      all: (parameters) => statement.all(parameters.map(toBound)).map(withBuffers),
+      run: (parameters) => statement.run(parameters.map(toBound)),
+      *iterate(parameters) {
+        for (const row of statement.iterate(parameters.map(toBound))) yield withBuffers(row);
+      },
+    };
+  }
+}
+
+/** libsql answers blobs as ArrayBuffer; they went in as Buffer. */
+function withBuffers(row: unknown): unknown {
+  const columns = row as Record<string, unknown>;
+  for (const name in columns) {
+    const value = columns[name];
+    if (value instanceof ArrayBuffer) columns[name] = Buffer.from(value);
+  }
+  return columns;
+}

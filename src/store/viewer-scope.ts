@@ -1,0 +1,12 @@
+/** The condition that keeps tenants apart. Every query on user data has it. */
+import { type Expression, type SqlBool, sql } from 'kysely';
+import type { Viewer } from '../domain/viewer.ts';
+
+/** Whose rows: one viewer's tenant, or any tenant's, for the gateway's own work and for files whose URL is signed. */
+export type Scope = Viewer | 'any';
+
+export function visibleTo(scope: Scope, table: string): Expression<SqlBool> {
+  return scope === 'any'
+    ? sql<SqlBool>`1 = 1`
+    : sql<SqlBool>`${sql.ref(`${table}.tenant`)} = ${scope.tenant}`;
+}

@@ -5,7 +5,8 @@ import { type Service, startAll, stopAll } from '../lib/service.ts';
 import { type CancelOptions, type CancelOutcome, cancelPrompt } from './cancel.ts';
 import { ComfyHttp } from './http.ts';
 import { HttpTransport } from './http-transport.ts';
-import { ComfySocket, type ComfySocketOptions } from './socket.ts';
+import { ComfySocket } from './socket.ts';
+import type { ComfySocketOptions } from './socket-options.ts';
 
 export interface InstanceClientOptions {
   /** Base URL, http or https. */

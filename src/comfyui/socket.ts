@@ -7,68 +7,18 @@
  *   stopped ── start ──▶ connecting ──▶ open ──▶ closing ──▶ waiting ── jitter ──▶ connecting ... ── stop ──▶ stopped
  */
 import WebSocket, { type RawData } from 'ws';
-import { type BackoffBounds, fullJitter } from '../lib/backoff.ts';
-import type { Clock, Timer } from '../lib/clock.ts';
-import type { Logger } from '../lib/logger.ts';
+import { fullJitter } from '../lib/backoff.ts';
+import type { Timer } from '../lib/clock.ts';
 import type { Service } from '../lib/service.ts';
 import { parseBinaryFrame } from './binary-frame.ts';
-import type { ComfyMessage } from './messages.ts';
+import {
+  type ComfySocketOptions,
+  SOCKET_TUNING,
+  type SocketState,
+  type SocketTuning,
+} from './socket-options.ts';
+import { socketUrl } from './socket-url.ts';
 import { parseTextMessage } from './text-message.ts';
-
-export interface ComfySocketOptions {
-  /** Base URL of the instance, http or https. */
-  readonly url: string;
-  /** Asked anew for each connection, so that the owner decides whether an id is used again. */
-  readonly clientId: () => string;
-  readonly clock: Clock;
-  /** Numbers in [0, 1), for the jitter. */
-  readonly random: () => number;
-  readonly logger: Logger;
-  readonly onMessage: (message: ComfyMessage, clientId: string) => void;
-  /** The handshake is done and the feature flags are sent. */
-  readonly onOpen?: (clientId: string) => void;
-  /** A connection or a try to get one is over, before the next one. */
-  readonly onClose?: (close: SocketClose) => void;
-  readonly tuning?: Partial<SocketTuning>;
-}
-
-export interface SocketTuning {
-  readonly pingIntervalMs: number;
-  /** Unanswered pings after which the connection counts as dead. */
-  readonly missedPings: number;
-  readonly handshakeTimeoutMs: number;
-  /** Largest message taken, in bytes; a larger one ends the connection. Results of 6 MB were seen. */
-  readonly maxPayloadBytes: number;
-  readonly backoff: BackoffBounds;
-  /** A connection that lasted this long starts the backoff anew. */
-  readonly steadyMs: number;
-  /** How long a polite close may take before the connection is cut. */
-  readonly closeTimeoutMs: number;
-}
-
-export interface SocketClose {
-  readonly clientId: string;
-  /** False when the handshake had not succeeded. */
-  readonly wasOpen: boolean;
-  /** `lost`: the other side or the network; `dead`: pings unanswered; `replaced` and `stopped`: asked for. */
-  readonly reason: 'lost' | 'dead' | 'replaced' | 'stopped';
-  /** WebSocket close code, 1006 for an abrupt end. */
-  readonly code: number;
-  /** For a log; '' when there is nothing to say. */
-  readonly message: string;
-}
-
-export type SocketState = 'stopped' | 'connecting' | 'open' | 'closing' | 'waiting';
-
-export const SOCKET_TUNING: SocketTuning = {
-  pingIntervalMs: 10_000,
-  missedPings: 2,
-  handshakeTimeoutMs: 5000,
-  maxPayloadBytes: 256 * 1024 * 1024,
-  backoff: { baseMs: 250, capMs: 15_000 },
-  steadyMs: 10_000,
-  closeTimeoutMs: 1000,
-};
 
 const FEATURE_FLAGS = JSON.stringify({ type: 'feature_flags', data: { supports_preview_metadata: true } });
 
@@ -257,16 +207,6 @@ export class ComfySocket implements Service {
       this.#options.logger.error({ err: error }, 'a handler of a ComfyUI socket failed');
     }
   }
-}
-
-/** ws://host/ws?clientId=... for an http base URL, with its path kept in front. */
-export function socketUrl(base: string, clientId: string): string {
-  const url = new URL(base);
-  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}/ws`;
-  url.search = `?${new URLSearchParams({ clientId }).toString()}`;
-  url.hash = '';
-  return url.href;
 }
 
 function wholeBuffer(data: RawData): Buffer {

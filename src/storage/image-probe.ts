@@ -6,6 +6,7 @@ import { open } from 'node:fs/promises';
 import { fileTypeFromBuffer, fileTypeFromFile } from 'file-type';
 import sharp from 'sharp';
 import type { Content } from './blob-store.ts';
+import { errorCode } from './fs-error.ts';
 
 export const UPLOAD_TYPES = ['image/png', 'image/jpeg', 'image/webp'] as const;
 export const PICTURE_TYPES = [...UPLOAD_TYPES, 'image/gif', 'image/avif'] as const;
@@ -43,8 +44,16 @@ const DEFAULT_MAX_SIDE = 16_384;
 
 /** The media type that the first bytes speak of; null when they are those of no known format (text, for one). */
 export async function sniffType(content: Content): Promise<string | null> {
-  const found = await (typeof content === 'string' ? fileTypeFromFile(content) : fileTypeFromBuffer(content));
-  return found?.mime ?? null;
+  try {
+    const found = await (typeof content === 'string'
+      ? fileTypeFromFile(content)
+      : fileTypeFromBuffer(content));
+    return found?.mime ?? null;
+  } catch (error) {
+    // A malformed container may make the parser give up; only a file that cannot be read is our problem.
+    if (errorCode(error)) throw error;
+    return null;
+  }
 }
 
 /** Judges a picture; never throws because of what is in it. */

@@ -1,0 +1,127 @@
+/**
+ * What looking an attempt's prompt up says about it, without any WebSocket. Pure. ComfyUI moves a prompt from its queue to
+ * history under one lock, so whoever reads the queue first and history second cannot miss one that is known there.
+ */
+import type { HistoryEntry } from '../comfyui/history.ts';
+
+export type Sighting =
+  /** In the instance's queue, waiting or running. */
+  | { readonly kind: 'queued'; readonly running: boolean }
+  | { readonly kind: 'ended'; readonly entry: HistoryEntry }
+  /** Neither in the queue nor in history. */
+  | { readonly kind: 'absent' }
+  /** Nobody listens at the address. */
+  | { readonly kind: 'refused' }
+  /** No usable answer: a timeout, a reset, a server error. */
+  | { readonly kind: 'silent' };
+
+/** What is remembered between two looks; times are monotonic ms. */
+export interface LookMemory {
+  readonly refusedSince: number | null;
+  readonly silentSince: number | null;
+  readonly absentSince: number | null;
+  /** The instance could not be reached since the prompt was last seen, so it may have restarted and forgotten it. */
+  readonly wasGone: boolean;
+  /** Looks in a row without a change, for the growing pause. */
+  readonly looks: number;
+}
+
+export const NOTHING_SEEN: LookMemory = {
+  refusedSince: null,
+  silentSince: null,
+  absentSince: null,
+  wasGone: false,
+  looks: 0,
+};
+
+export interface Situation {
+  /** Monotonic ms. */
+  readonly now: number;
+  /** The answer to the POST is not known, so the prompt may still be on its way; its age in ms, else null. */
+  readonly unansweredForMs: number | null;
+  /** Its socket said that the run is over, so history must come. */
+  readonly endSeen: boolean;
+}
+
+export interface VerdictLimits {
+  readonly submitGraceMs: number;
+  readonly refusedLostMs: number;
+  readonly unreachableLostMs: number;
+}
+
+export type Verdict =
+  | { readonly kind: 'alive' }
+  | { readonly kind: 'ended'; readonly entry: HistoryEntry }
+  | { readonly kind: 'lost'; readonly reason: string }
+  /** Look again after so many ms. */
+  | { readonly kind: 'wait'; readonly ms: number };
+
+/** Prompts that ended normally are in history at once; a late one gets this long, unless a restart explains its absence. */
+const ABSENT_LOST_MS = 6000;
+const ABSENT_AFTER_END_LOST_MS = 10_000;
+const FORGOTTEN_LOST_MS = 200;
+
+export function judge(
+  memory: LookMemory,
+  sighting: Sighting,
+  situation: Situation,
+  limits: VerdictLimits,
+): { readonly memory: LookMemory; readonly verdict: Verdict } {
+  const { now } = situation;
+  switch (sighting.kind) {
+    case 'queued':
+      return { memory: NOTHING_SEEN, verdict: { kind: 'alive' } };
+    case 'ended':
+      return { memory: NOTHING_SEEN, verdict: { kind: 'ended', entry: sighting.entry } };
+    case 'absent':
+      return absent(memory, situation, limits);
+    case 'refused': {
+      const since = memory.refusedSince ?? now;
+      const gone = { ...again(memory), refusedSince: since, absentSince: null, wasGone: true };
+      return now - since >= limits.refusedLostMs
+        ? lost(gone, 'the instance refused connections')
+        : { memory: gone, verdict: { kind: 'wait', ms: 1000 } };
+    }
+    case 'silent': {
+      const since = memory.silentSince ?? now;
+      const mute = { ...again(memory), silentSince: since, absentSince: null, wasGone: true };
+      return now - since >= limits.unreachableLostMs
+        ? lost(mute, 'the instance did not answer')
+        : { memory: mute, verdict: { kind: 'wait', ms: 1000 } };
+    }
+  }
+}
+
+function absent(
+  memory: LookMemory,
+  situation: Situation,
+  limits: VerdictLimits,
+): { readonly memory: LookMemory; readonly verdict: Verdict } {
+  const since = memory.absentSince ?? situation.now;
+  const seen = { ...again(memory), refusedSince: null, silentSince: null, absentSince: since };
+  const unanswered = situation.unansweredForMs;
+  if (unanswered !== null && unanswered < limits.submitGraceMs) {
+    return { memory: seen, verdict: { kind: 'wait', ms: Math.min(1000, limits.submitGraceMs - unanswered) } };
+  }
+  const patience = situation.endSeen
+    ? ABSENT_AFTER_END_LOST_MS
+    : memory.wasGone || unanswered !== null
+      ? FORGOTTEN_LOST_MS
+      : ABSENT_LOST_MS;
+  // one look is never proof: the prompt may be between two states of a server that is not quite as observed
+  if (memory.absentSince !== null && situation.now - since >= patience) {
+    return lost(seen, 'the instance forgot the job');
+  }
+  return {
+    memory: seen,
+    verdict: { kind: 'wait', ms: Math.min(1000, 50 * 2 ** Math.min(seen.looks - 1, 5)) },
+  };
+}
+
+function again(memory: LookMemory): LookMemory {
+  return { ...memory, looks: memory.looks + 1 };
+}
+
+function lost(memory: LookMemory, reason: string): { memory: LookMemory; verdict: Verdict } {
+  return { memory, verdict: { kind: 'lost', reason } };
+}

@@ -1,0 +1,19 @@
+/** Waiting jobs for tests, with only what matters named. */
+import type { PendingJob } from '../../src/store/jobs.ts';
+
+export function pendingJob(fields: Partial<PendingJob> & { readonly id: string }): PendingJob {
+  return {
+    tenant: 'default',
+    priority: 5,
+    needsKey: 'any',
+    createdAt: 1000,
+    notBefore: 0,
+    deadlineAt: null,
+    timeoutMs: 60_000,
+    attemptCount: 0,
+    chargedAttempts: 0,
+    maxAttempts: 3,
+    lastInstanceId: null,
+    ...fields,
+  };
+}

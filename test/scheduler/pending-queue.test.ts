@@ -1,0 +1,75 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { PendingQueue, servedBefore } from '../../src/scheduler/pending-queue.ts';
+import type { PendingJob } from '../../src/store/jobs.ts';
+import { pendingJob } from './pending-job.ts';
+
+const NOW = 1000;
+const job = fc
+  .record({
+    id: fc.integer({ min: 0, max: 30 }).map((n) => `j${n}`),
+    priority: fc.integer({ min: 1, max: 10 }),
+    needsKey: fc.constantFrom('a', 'b', 'c'),
+    createdAt: fc.integer({ min: 0, max: 5 }),
+    notBefore: fc.constantFrom(0, NOW, NOW + 5, NOW + 10),
+    deadlineAt: fc.constantFrom(null, NOW - 1, NOW, NOW + 1),
+  })
+  .map(pendingJob);
+const command = fc.oneof(
+  job.map((it) => ({ put: it })),
+  fc.integer({ min: 0, max: 30 }).map((n) => ({ remove: `j${n}` })),
+);
+
+function drain(queue: PendingQueue, skipped: ReadonlySet<string> = new Set()): string[] {
+  const walk = queue.walk();
+  const ids: string[] = [];
+  for (let next = walk.peek(skipped); next; next = walk.peek(skipped)) {
+    ids.push(next.id);
+    walk.pass(next);
+  }
+  return ids;
+}
+
+describe('the queue of waiting jobs', () => {
+  it('behaves like a sorted list of the due jobs, whatever is put in, replaced and removed', () => {
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 60 }), fc.constantFrom(0, 5, 10), (commands, later) => {
+        const queue = new PendingQueue();
+        const model = new Map<string, PendingJob>();
+        for (const it of commands) {
+          if ('put' in it) {
+            queue.put(it.put, NOW);
+            model.set(it.put.id, it.put);
+          } else {
+            queue.remove(it.remove);
+            model.delete(it.remove);
+          }
+        }
+        queue.ripen(NOW + later);
+        const all = [...model.values()];
+        const due = all.filter((it) => it.notBefore <= NOW + later).sort(servedBefore);
+        expect(drain(queue)).toEqual(due.map((it) => it.id));
+        expect(drain(queue, new Set(['a']))).toEqual(
+          due.filter((it) => it.needsKey !== 'a').map((it) => it.id),
+        );
+        expect(queue.size).toBe(model.size);
+        expect(new Set(queue.classes())).toEqual(new Set(due.map((it) => it.needsKey)));
+        const changes = all.flatMap((it) => [
+          ...(it.notBefore > NOW + later ? [it.notBefore] : []),
+          ...(it.deadlineAt === null ? [] : [it.deadlineAt]),
+        ]);
+        if (changes.length > 0) expect(queue.nextChangeAt()).toBeLessThanOrEqual(Math.min(...changes));
+        const overdue = all.filter((it) => it.deadlineAt !== null && it.deadlineAt <= NOW);
+        expect(new Set(queue.overdue(NOW))).toEqual(new Set(overdue));
+      }),
+    );
+  });
+
+  it('serves a job that lost its instance before all that came after it', () => {
+    const queue = new PendingQueue();
+    for (const [id, createdAt] of Object.entries({ second: 2, third: 3, first: 1 })) {
+      queue.put(pendingJob({ id, createdAt }), NOW);
+    }
+    expect(drain(queue)).toEqual(['first', 'second', 'third']);
+  });
+});

@@ -1,0 +1,229 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Needs } from '../../src/domain/capabilities.ts';
+import { type Candidate, isAble, isUp } from '../../src/scheduler/candidate.ts';
+import { PendingQueue, servedBefore } from '../../src/scheduler/pending-queue.ts';
+import { type PlanState, plan } from '../../src/scheduler/planner.ts';
+import type { PendingJob } from '../../src/store/jobs.ts';
+import { pendingJob } from './pending-job.ts';
+
+const NOW = 1_000_000;
+const NEEDS = new Map<string, Needs>([
+  ['any', { nodeTypes: [], models: [] }],
+  ['needs-x', { nodeTypes: ['SaveImage'], models: ['x.safetensors'] }],
+  ['needs-y', { nodeTypes: ['SaveImage'], models: ['y.safetensors'] }],
+]);
+const ALL = {
+  nodeTypes: ['SaveImage'],
+  models: ['x.safetensors', 'y.safetensors'].map((name) => ({ kind: 'checkpoints', name })),
+};
+const ONLY_X = { nodeTypes: ['SaveImage'], models: [{ kind: 'checkpoints', name: 'x.safetensors' }] };
+
+function candidate(fields: Partial<Candidate> & { readonly id: string }): Candidate {
+  return {
+    capacity: 1,
+    takenSlots: [],
+    foreignPrompts: 0,
+    health: 'HEALTHY',
+    answering: true,
+    draining: false,
+    inventory: ALL,
+    loadedModels: [],
+    ...fields,
+  };
+}
+
+function state(jobs: readonly PendingJob[], fields: Partial<PlanState>): PlanState {
+  const pending = new PendingQueue();
+  for (const job of jobs) pending.put(job, NOW);
+  return { pending, needs: NEEDS, candidates: [], maxConcurrentJobs: null, cursor: 0, ...fields };
+}
+
+const jobs = fc.uniqueArray(
+  fc
+    .record({
+      id: fc.integer({ min: 0, max: 99 }).map((n) => `j${n}`),
+      priority: fc.integer({ min: 1, max: 10 }),
+      needsKey: fc.constantFrom(...NEEDS.keys()),
+      createdAt: fc.integer({ min: 0, max: 20 }),
+      notBefore: fc.constantFrom(0, NOW + 1),
+    })
+    .map(pendingJob),
+  { selector: (job) => job.id, maxLength: 40 },
+);
+const candidates = fc
+  .array(
+    fc
+      .record({
+        capacity: fc.integer({ min: 1, max: 4 }),
+        takenSlots: fc.uniqueArray(fc.integer({ min: 0, max: 4 }), { maxLength: 5 }),
+        foreignPrompts: fc.integer({ min: 0, max: 2 }),
+        health: fc.constantFrom('HEALTHY', 'DEGRADED', 'UNHEALTHY', 'UNKNOWN'),
+        answering: fc.boolean(),
+        draining: fc.boolean(),
+        inventory: fc.constantFrom(null, ALL, ONLY_X),
+      })
+      .map((fields) => candidate({ id: '', ...(fields as Partial<Candidate>) })),
+    { maxLength: 6 },
+  )
+  .map((list) => list.map((it, index) => ({ ...it, id: `i${index}` })));
+const situation = fc.record({
+  jobs,
+  candidates,
+  maxConcurrentJobs: fc.option(fc.integer({ min: 1, max: 12 })),
+  cursor: fc.integer({ min: 0, max: 5 }),
+});
+
+describe('the planner', () => {
+  it('never exceeds a capacity or the global limit, nor uses an instance that is down, draining or unable', () => {
+    fc.assert(
+      fc.property(situation, (it) => {
+        const planned = plan(state(it.jobs, it), NOW);
+        const running = it.candidates.reduce((sum, candidate) => sum + candidate.takenSlots.length, 0);
+        const room = it.maxConcurrentJobs === null ? Infinity : Math.max(0, it.maxConcurrentJobs - running);
+        expect(planned.assignments.length).toBeLessThanOrEqual(room);
+        const places = new Set(planned.assignments.map((a) => `${a.instanceId}/${a.slot}`));
+        expect(places.size).toBe(planned.assignments.length);
+        expect(new Set(planned.assignments.map((a) => a.jobId)).size).toBe(planned.assignments.length);
+        for (const candidate of it.candidates) {
+          const mine = planned.assignments.filter((a) => a.instanceId === candidate.id);
+          if (mine.length === 0) continue;
+          expect(isUp(candidate) && !candidate.draining).toBe(true);
+          expect(mine.length + candidate.takenSlots.length).toBeLessThanOrEqual(candidate.capacity);
+          for (const { slot, jobId } of mine) {
+            expect(slot).toBeLessThan(candidate.capacity);
+            expect(candidate.takenSlots).not.toContain(slot);
+            const needsKey = it.jobs.find((job) => job.id === jobId)?.needsKey ?? '';
+            expect(isAble(candidate, needsKey, NEEDS.get(needsKey) as Needs)).toBe(true);
+          }
+        }
+      }),
+    );
+  });
+
+  it('leaves a due job behind only when no able place was left after those that go first', () => {
+    fc.assert(
+      fc.property(situation, (it) => {
+        const planned = plan(state(it.jobs, it), NOW);
+        const running = it.candidates.reduce((sum, candidate) => sum + candidate.takenSlots.length, 0);
+        const room = it.maxConcurrentJobs === null ? Infinity : it.maxConcurrentJobs - running;
+        const free = new Map(
+          it.candidates
+            .filter((candidate) => isUp(candidate) && !candidate.draining)
+            .map((candidate) => {
+              const slots = Array.from({ length: candidate.capacity }, (_, slot) => slot);
+              const open = slots.filter((slot) => !candidate.takenSlots.includes(slot)).length;
+              return [
+                candidate,
+                Math.min(open, Math.max(0, candidate.capacity - candidate.takenSlots.length)),
+              ];
+            }),
+        );
+        let used = 0;
+        for (const job of it.jobs.filter((j) => j.notBefore <= NOW).sort(servedBefore)) {
+          const given = planned.assignments.find((a) => a.jobId === job.id);
+          const able = [...free].filter(
+            ([candidate, places]) =>
+              (places as number) > 0 &&
+              isAble(candidate as Candidate, job.needsKey, NEEDS.get(job.needsKey) as Needs),
+          );
+          expect(given !== undefined).toBe(able.length > 0 && used < room);
+          if (!given) continue;
+          used++;
+          const taken = [...free.keys()].find(
+            (candidate) => (candidate as Candidate).id === given.instanceId,
+          );
+          free.set(taken as Candidate, (free.get(taken as Candidate) as number) - 1);
+        }
+      }),
+    );
+  });
+
+  it('never assigns a job that backs off, and gives the same plan for the same state', () => {
+    fc.assert(
+      fc.property(situation, (it) => {
+        const planned = plan(state(it.jobs, it), NOW);
+        for (const { jobId } of planned.assignments) {
+          expect(it.jobs.find((job) => job.id === jobId)?.notBefore).toBeLessThanOrEqual(NOW);
+        }
+        const again = plan(state([...it.jobs].reverse(), it), NOW);
+        expect(again.assignments).toEqual(planned.assignments);
+        expect(new Map(again.blocked)).toEqual(new Map(planned.blocked));
+      }),
+    );
+  });
+
+  it('serves priority 10 first and equal priorities by arrival', () => {
+    const waiting = [
+      pendingJob({ id: 'late', createdAt: 3 }),
+      pendingJob({ id: 'low', priority: 1, createdAt: 1 }),
+      pendingJob({ id: 'early', createdAt: 2 }),
+      pendingJob({ id: 'top', priority: 10, createdAt: 9 }),
+    ];
+    const wide = candidate({ id: 'a', capacity: 4 });
+    const order = plan(state(waiting, { candidates: [wide] }), NOW).assignments.map((a) => a.jobId);
+    expect(order).toEqual(['top', 'early', 'late', 'low']);
+  });
+
+  it('takes the least loaded instance and lets equals take turns over several plans', () => {
+    const fleet = ['a', 'b', 'c'].map((id) => candidate({ id, capacity: 2 }));
+    const waiting = ['1', '2', '3', '4'].map((id) => pendingJob({ id, createdAt: Number(id) }));
+    const first = plan(state(waiting, { candidates: fleet }), NOW);
+    expect(first.assignments.map((a) => a.instanceId)).toEqual(['a', 'b', 'c', 'a']);
+    const second = plan(state(waiting.slice(0, 1), { candidates: fleet, cursor: first.cursor }), NOW);
+    expect(second.assignments.map((a) => a.instanceId)).toEqual(['b']);
+    const busy = fleet.map((it) => (it.id === 'b' ? it : { ...it, takenSlots: [0] }));
+    expect(plan(state(waiting.slice(0, 1), { candidates: busy, cursor: 2 }), NOW).assignments).toMatchObject([
+      { instanceId: 'b', slot: 0 },
+    ]);
+  });
+
+  it('counts prompts of others as load', () => {
+    const fleet = [candidate({ id: 'shared', foreignPrompts: 1 }), candidate({ id: 'own' })];
+    const one = plan(state([pendingJob({ id: 'job' })], { candidates: fleet }), NOW);
+    expect(one.assignments).toMatchObject([{ instanceId: 'own' }]);
+  });
+
+  it('lets a job with other needs pass one that nobody can run', () => {
+    const waiting = [
+      pendingJob({ id: 'stuck', priority: 10, needsKey: 'needs-y' }),
+      pendingJob({ id: 'can-go', priority: 1, needsKey: 'needs-x' }),
+    ];
+    const fleet = [candidate({ id: 'a', inventory: ONLY_X })];
+    const planned = plan(state(waiting, { candidates: fleet }), NOW);
+    expect(planned.assignments).toMatchObject([{ jobId: 'can-go' }]);
+    expect(planned.blocked.get('needs-y')).toBe('no healthy instance has model y.safetensors');
+  });
+
+  it('says nothing of a class that merely waits its turn', () => {
+    const busy = candidate({ id: 'a', takenSlots: [0] });
+    const planned = plan(state([pendingJob({ id: 'j' })], { candidates: [busy] }), NOW);
+    expect(planned.assignments).toEqual([]);
+    expect(planned.blocked.get('any')).toBeNull();
+  });
+
+  it('plans among 100,000 waiting jobs without looking at each of them', () => {
+    const queue = new PendingQueue();
+    const keys = [...NEEDS.keys()];
+    for (let n = 0; n < 100_000; n++) {
+      const needsKey = keys[n % 3] as string;
+      queue.put(pendingJob({ id: `j${n}`, createdAt: n, priority: 1 + (n % 10), needsKey }), NOW);
+    }
+    let looks = 0;
+    const walk = queue.walk.bind(queue);
+    queue.walk = () => {
+      const inner = walk();
+      return {
+        peek(skipped) {
+          looks++;
+          return inner.peek(skipped);
+        },
+        pass: (job) => inner.pass(job),
+      };
+    };
+    const fleet = Array.from({ length: 50 }, (_, n) => candidate({ id: `i${n}` }));
+    const planned = plan({ ...state([], { candidates: fleet }), pending: queue }, NOW);
+    expect(planned.assignments).toHaveLength(50);
+    expect(looks).toBeLessThanOrEqual(60);
+  });
+});

@@ -1,4 +1,7 @@
 /** Why a call to an instance gave no usable answer, as a value, and how errors of the HTTP client are sorted into it. */
+import { errors } from 'undici';
+import { UploadSourceError } from './multipart.ts';
+
 export interface HttpFailure {
   readonly ok: false;
   readonly reason: HttpFailureReason;
@@ -36,11 +39,12 @@ const NEVER_CONNECTED = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT']);
-const SOURCE_FAULTS = new Set(['UND_ERR_REQ_CONTENT_LENGTH_MISMATCH']);
 const UNREADABLE = new Set(['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'UND_ERR_HEADERS_OVERFLOW']);
 
 /** The failure behind an error thrown by the HTTP client. */
 export function failureOfError(error: unknown): HttpFailure {
+  if (error instanceof UploadSourceError) return { ok: false, reason: 'source', message: error.message };
+  if (error instanceof errors.HTTPParserError) return { ok: false, reason: 'malformed', message: 'not HTTP' };
   const codes = errorCodes(error);
   const message = codes[0] ?? (error instanceof Error ? error.name : 'unknown error');
   return { ok: false, reason: reasonOf(codes), message };
@@ -52,9 +56,7 @@ function reasonOf(codes: readonly string[]): HttpFailureReason {
     return 'refused';
   }
   if (any(TIMEOUTS)) return 'timeout';
-  if (any(SOURCE_FAULTS)) return 'source';
-  if (any(UNREADABLE) || codes.some((code) => code.startsWith('HPE_'))) return 'malformed';
-  return 'reset';
+  return any(UNREADABLE) ? 'malformed' : 'reset';
 }
 
 /** Codes of the error, its cause and, where several addresses were tried, of each try. */

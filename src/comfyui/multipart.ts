@@ -28,6 +28,8 @@ export function multipartBody(
 ): MultipartBody {
   assert(/^[\w.-]+$/.test(file.filename), 'names of uploads are plain ASCII');
   assert(/^[\w.+-]+\/[\w.+-]+$/.test(file.mimeType), 'the media type of an upload is well formed');
+  // it may fail before anybody reads it
+  file.content.on('error', () => undefined);
   const texts = Object.entries(fields).map(
     ([name, value]) => `--${boundary}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
   );
@@ -43,17 +45,21 @@ export function multipartBody(
   };
 }
 
-/** Thrown inside the body when the file has not the announced size: better a broken upload than a wrong file. */
-export class UploadSizeMismatch extends Error {}
+/** Why a body ended before its end: the file could not be read, or has not the announced size. Better a broken upload than a wrong file. */
+export class UploadSourceError extends Error {}
 
 async function* parts(head: Buffer, file: MultipartFile, tail: Buffer): AsyncGenerator<Buffer> {
   yield head;
   let sent = 0;
-  for await (const chunk of file.content as AsyncIterable<Buffer>) {
-    sent += chunk.length;
-    if (sent > file.size) throw new UploadSizeMismatch();
-    yield chunk;
+  try {
+    for await (const chunk of file.content as AsyncIterable<Buffer>) {
+      sent += chunk.length;
+      if (sent > file.size) break;
+      yield chunk;
+    }
+  } catch (error) {
+    throw new UploadSourceError('the file cannot be read', { cause: error });
   }
-  if (sent !== file.size) throw new UploadSizeMismatch();
+  if (sent !== file.size) throw new UploadSourceError('the file has another size than announced');
   yield tail;
 }

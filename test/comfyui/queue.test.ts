@@ -5,11 +5,14 @@ import { isObject, type Json } from '../../src/lib/json.ts';
 import { allRecordings, recording } from './recordings.ts';
 
 function answers(path: string): Json[] {
-  return allRecordings()
-    .flatMap(({ http }) => http)
-    .filter((call) => call.method === 'GET' && call.path === path && call.status === 200)
-    .map((call) => call.response_body as Json)
-    .filter((body) => !(isObject(body) && body.truncated === true));
+  return (
+    allRecordings()
+      .flatMap(({ http }) => http)
+      .filter((call) => call.method === 'GET' && call.path === path && call.status === 200)
+      .map((call) => call.response_body as Json)
+      // one recording kept ids and numbers only
+      .filter((body) => !(isObject(body) && 'pending_ids_and_numbers' in body))
+  );
 }
 
 describe('parseQueue', () => {

@@ -10,6 +10,17 @@ export interface BlobName {
   readonly sha256: string;
 }
 
+/** Those of the rows that have a blob (a text output has none), each once. */
+export function withBlobs(
+  rows: readonly { readonly tenant: string; readonly sha256: string | null }[],
+): BlobName[] {
+  const names = new Map<string, BlobName>();
+  for (const { tenant, sha256 } of rows) {
+    if (sha256 !== null) names.set(JSON.stringify([tenant, sha256]), { tenant, sha256 });
+  }
+  return [...names.values()];
+}
+
 /** Whether any row names it. */
 export async function isReferenced(db: Db, blob: BlobName): Promise<boolean> {
   const named = (table: 'outputs' | 'uploads' | 'job_files') =>
@@ -73,7 +84,7 @@ export async function dropOldUploads(tx: Db, at: number, limit: number): Promise
     .limit(limit)
     .execute();
   if (old.length === 0) return 0;
-  await noteDropped(tx, old);
+  await noteDropped(tx, withBlobs(old));
   await tx
     .deleteFrom('uploads')
     .where(

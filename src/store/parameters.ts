@@ -5,8 +5,8 @@
 
 export type BoundValue = string | number | bigint | Buffer | null;
 
-/** Half of a surrogate pair, or NUL: neither survives UTF-8 columns unharmed, and Postgres refuses NUL outright. */
-const UNSTORABLE_TEXT = /\u0000|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g;
+/** Half of a surrogate pair, which UTF-8 does not have. */
+const LONE_SURROGATE = /\p{Surrogate}/gu;
 
 /**
  * The value as libsql must get it: booleans as 0/1, whole numbers as bigint (which binds as INTEGER), other finite numbers
@@ -15,7 +15,7 @@ const UNSTORABLE_TEXT = /\u0000|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\
 export function toBound(value: unknown): BoundValue {
   switch (typeof value) {
     case 'string':
-      return value.replace(UNSTORABLE_TEXT, '\uFFFD');
+      return value.replaceAll('\0', '\uFFFD').replace(LONE_SURROGATE, '\uFFFD');
     case 'number':
       return numberToBound(value);
     case 'boolean':

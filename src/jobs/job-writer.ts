@@ -1,0 +1,142 @@
+/** The part of the recorder that ends a waiting or running job from outside, and deletes an ended one. */
+import { fault } from '../domain/fault.ts';
+import type { Job } from '../domain/job.ts';
+import { ENDED_JOB_STATUSES, jobStatusesBefore } from '../domain/job-states.ts';
+import type { Viewer } from '../domain/viewer.ts';
+import { type BlobName, noteDropped, withBlobs } from '../store/blobs.ts';
+import { findJob } from '../store/jobs.ts';
+import { blockedReasons } from '../store/needs.ts';
+import type { Db } from '../store/open.ts';
+import { faultToColumns } from '../store/rows.ts';
+import { type Scope, visibleTo } from '../store/viewer-scope.ts';
+import type { Announcer } from './announce.ts';
+import { changeJob, guarded, type RecorderParts, refuse } from './job-writes.ts';
+
+export type CancelResult =
+  | { readonly kind: 'canceled' | 'already'; readonly job: Job }
+  | { readonly kind: 'not-found' }
+  /** Completed or failed before. */
+  | { readonly kind: 'ended'; readonly job: Job };
+
+export type RemoveResult =
+  /** `blobs`: what its rows named; some may still be named by others. */
+  | { readonly kind: 'removed'; readonly blobs: readonly BlobName[] }
+  | { readonly kind: 'not-found' }
+  | { readonly kind: 'active'; readonly job: Job };
+
+export interface JobWriter {
+  /** CANCELED at once wherever it stood, event canceled; its instance is freed later by whoever hears the hint. */
+  cancel(viewer: Viewer, jobId: string): Promise<CancelResult>;
+  /** Fails a job whose deadline passed while it waited, event finished. Null: it waits no longer, or may wait on. */
+  expire(jobId: string): Promise<Job | null>;
+  /** Deletes an ended job with all its rows; its files go when nothing else names them (see retention.ts). */
+  remove(scope: Scope, jobId: string): Promise<RemoveResult>;
+}
+
+export function createJobWriter(parts: RecorderParts, announcer: Announcer): JobWriter {
+  const { store, clock } = parts;
+  return {
+    async cancel(viewer, jobId) {
+      const now = clock.now();
+      const event = { type: 'canceled' } as const;
+      const result = await store.transaction((tx) => cancel(tx, viewer, jobId, now));
+      if (result.kind === 'canceled') {
+        announcer.announce({
+          job: result.job,
+          event,
+          queueChanged: true,
+          hint: 'cancel-asked',
+          runOver: true,
+        });
+      }
+      return result;
+    },
+    async expire(jobId) {
+      const now = clock.now();
+      const job = await guarded(store, (tx) => expire(tx, jobId, now));
+      const event = { type: 'finished', status: 'FAILED' } as const;
+      if (job) announcer.announce({ job, event, queueChanged: true, runOver: true });
+      return job;
+    },
+    async remove(scope, jobId) {
+      const removed = await guarded(store, (tx) => remove(tx, scope, jobId));
+      if (removed) {
+        announcer.deleted(removed.job, clock.now());
+        return { kind: 'removed', blobs: removed.blobs };
+      }
+      const job = await findJob(store.db, scope, jobId);
+      return job ? { kind: 'active', job } : { kind: 'not-found' };
+    },
+  };
+}
+
+/** The open attempt stays open: its instance is busy until the leader has freed it. */
+async function cancel(tx: Db, viewer: Viewer, jobId: string, now: number): Promise<CancelResult> {
+  const canceled = await changeJob(tx, {
+    jobId,
+    tenant: viewer.tenant,
+    from: jobStatusesBefore('CANCELED'),
+    set: { status: 'CANCELED', finished_at: now },
+    event: { type: 'canceled' },
+    now,
+  });
+  if (canceled) return { kind: 'canceled', job: canceled };
+  const job = await findJob(tx, viewer, jobId);
+  if (!job) return { kind: 'not-found' };
+  return { kind: job.status === 'CANCELED' ? 'already' : 'ended', job };
+}
+
+/** Says what it waited for last, so that its owner need not guess. */
+async function expire(tx: Db, jobId: string, now: number): Promise<Job> {
+  const waiting = await findJob(tx, 'any', jobId);
+  if (!waiting || waiting.deadlineAt === null || waiting.deadlineAt > now) refuse();
+  const reason = (await blockedReasons(tx, [waiting.needsKey])).get(waiting.needsKey);
+  const general = fault('DEADLINE_EXCEEDED');
+  const detail = reason === undefined ? null : `${general.message}: ${reason}`;
+  const job = await changeJob(tx, {
+    jobId,
+    from: ['PENDING'],
+    set: {
+      status: 'FAILED',
+      finished_at: now,
+      ...faultToColumns(fault('DEADLINE_EXCEEDED', detail)),
+    },
+    event: { type: 'finished', status: 'FAILED' },
+    now,
+  });
+  return job ?? refuse();
+}
+
+/** Its idempotency key stays for its 24 hours: the same request again must not run a second time unnoticed. */
+async function remove(
+  tx: Db,
+  scope: Scope,
+  jobId: string,
+): Promise<{ job: { id: string; tenant: string; seq: number }; blobs: BlobName[] }> {
+  const job = await tx
+    .deleteFrom('jobs')
+    .where('id', '=', jobId)
+    .where('status', 'in', ENDED_JOB_STATUSES)
+    .where(visibleTo(scope, 'jobs'))
+    .returning(['id', 'tenant', 'seq'])
+    .executeTakeFirst();
+  if (!job) refuse();
+  const outputs = await tx
+    .deleteFrom('outputs')
+    .where('job_id', '=', jobId)
+    .returning(['tenant', 'sha256'])
+    .execute();
+  const files = await tx
+    .deleteFrom('job_files')
+    .where('job_id', '=', jobId)
+    .returning(['tenant', 'sha256'])
+    .execute();
+  await tx.deleteFrom('job_graphs').where('job_id', '=', jobId).execute();
+  await tx.deleteFrom('job_labels').where('job_id', '=', jobId).execute();
+  await tx.deleteFrom('job_events').where('job_id', '=', jobId).execute();
+  // An open attempt of a canceled job still holds its slot; closeCanceled deletes it.
+  await tx.deleteFrom('attempts').where('job_id', '=', jobId).where('outcome', 'is not', null).execute();
+  const blobs = withBlobs([...outputs, ...files]);
+  await noteDropped(tx, blobs);
+  return { job, blobs };
+}

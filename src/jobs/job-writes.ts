@@ -1,0 +1,88 @@
+/**
+ * The two steps every change of a job consists of: a guarded UPDATE that also takes the next seq, and the row of the
+ * durable event under that seq. Shared by the parts of the recorder; nobody else writes jobs, attempts or outputs.
+ */
+import type { Job, JobStatus } from '../domain/job.ts';
+import type { DurableEvent } from '../domain/job-event.ts';
+import type { EventBus } from '../events/bus.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Db, Store } from '../store/open.ts';
+import { eventToRow, jobFromRow } from '../store/rows.ts';
+import type { JobsTable } from '../store/schema.ts';
+
+export interface RecorderParts {
+  readonly store: Store;
+  readonly bus: EventBus;
+  readonly clock: Clock;
+  /** Makes the ids of outputs. */
+  readonly ids: () => string;
+  readonly logger: Logger;
+}
+
+/** Undoes the transaction it is thrown in; `guarded` turns it into null. Never leaves the recorder. */
+class Refusal extends Error {}
+
+/** Ends a guarded transaction without effect: a guard found that the world has moved on. */
+export function refuse(): never {
+  throw new Refusal('refused');
+}
+
+/** What `work` answers once committed, or null when it refused and everything was undone. */
+export async function guarded<T>(store: Store, work: (tx: Db) => Promise<T>): Promise<T | null> {
+  try {
+    return await store.transaction(work);
+  } catch (error) {
+    if (error instanceof Refusal) return null;
+    throw error;
+  }
+}
+
+export interface JobChanges {
+  readonly jobId: string;
+  /** Statuses it may come from. */
+  readonly from: readonly JobStatus[];
+  readonly set: Partial<
+    Omit<JobsTable, 'id' | 'tenant' | 'seq' | 'attempt_count' | 'charged_attempts' | 'started_at'>
+  >;
+  /** Added to the number of attempts made and charged; the first also sets when the job started. */
+  readonly attempts?: { readonly made: number; readonly charged: number };
+  /** Only a job of this tenant; absent for the gateway's own work. */
+  readonly tenant?: string | undefined;
+  readonly event: DurableEvent;
+  readonly now: number;
+}
+
+/** Changes the job and writes the event; null, with nothing written, when the job is gone or in another status. */
+export async function changeJob(tx: Db, changes: JobChanges): Promise<Job | null> {
+  const { jobId, from, set, attempts, tenant, event, now } = changes;
+  let update = tx
+    .updateTable('jobs')
+    .set((eb) => ({
+      ...set,
+      ...(attempts && {
+        attempt_count: eb('attempt_count', '+', attempts.made),
+        charged_attempts: eb('charged_attempts', '+', attempts.charged),
+        started_at: eb.fn.coalesce('started_at', eb.val(now)),
+      }),
+      seq: eb('seq', '+', 1),
+      updated_at: now,
+    }))
+    .where('id', '=', jobId)
+    .where('status', 'in', from);
+  if (tenant !== undefined) update = update.where('tenant', '=', tenant);
+  const row = await update.returningAll().executeTakeFirst();
+  if (!row) return null;
+  await insertEvent(tx, row, event, now);
+  return jobFromRow(row);
+}
+
+export async function insertEvent(
+  tx: Db,
+  job: Pick<JobsTable, 'id' | 'tenant' | 'seq'>,
+  event: DurableEvent,
+  at: number,
+): Promise<void> {
+  const row = eventToRow({ jobId: job.id, tenant: job.tenant, seq: job.seq, at, event });
+  await tx.insertInto('job_events').values(row).execute();
+}

@@ -1,0 +1,173 @@
+/** The part of the recorder that takes a new job in: the job, its graph, files and labels, its key, in one transaction. */
+
+import { type Expression, type SqlBool, sql } from 'kysely';
+import type { Needs } from '../domain/capabilities.ts';
+import type { Graph } from '../domain/graph.ts';
+import type { Job } from '../domain/job.ts';
+import type { Viewer } from '../domain/viewer.ts';
+import type { JsonObject } from '../lib/json.ts';
+import { claimKey } from '../store/idempotency.ts';
+import { findJob } from '../store/jobs.ts';
+import { labelKeys } from '../store/label-keys.ts';
+import { saveNeeds } from '../store/needs.ts';
+import type { Db } from '../store/open.ts';
+import { faultToColumns, jobFromRow } from '../store/rows.ts';
+import type { JobsTable } from '../store/schema.ts';
+import type { Announcer } from './announce.ts';
+import { insertEvent, type RecorderParts } from './job-writes.ts';
+
+export interface NewJob {
+  readonly id: string;
+  readonly workflow: string;
+  readonly inputs: JsonObject;
+  readonly graph: Graph;
+  /** Stored files that the graph takes: kept as long as the job is. */
+  readonly files: readonly { readonly sha256: string }[];
+  readonly needs: Needs;
+  readonly needsKey: string;
+  readonly priority: number;
+  readonly labels: JsonObject;
+  readonly timeoutMs: number;
+  /** Epoch ms; null for none. */
+  readonly deadlineAt: number | null;
+  readonly maxAttempts: number;
+  readonly retryOf: string | null;
+}
+
+export interface IdempotencyRequest {
+  readonly key: string;
+  readonly bodyHash: string;
+}
+
+export interface QueueLimits {
+  /** Most jobs that may wait at once, of all tenants; null for no limit. */
+  readonly maxQueued: number | null;
+}
+
+export type QueueResult =
+  | { readonly kind: 'queued' | 'existing'; readonly job: Job }
+  /** The key was used with another body, or its job was deleted since (null). */
+  | { readonly kind: 'conflict'; readonly job: Job | null }
+  | { readonly kind: 'queue-full' };
+
+/** Thrown to undo a transaction whose job did not fit. */
+class QueueFull extends Error {}
+
+export type QueueWriter = (
+  viewer: Viewer,
+  job: NewJob,
+  idempotency?: IdempotencyRequest,
+  limits?: QueueLimits,
+) => Promise<QueueResult>;
+
+export function createQueueWriter(parts: RecorderParts, announcer: Announcer): QueueWriter {
+  return async (viewer, job, idempotency, limits) => {
+    const row = newRow(viewer, job, parts.clock.now());
+    try {
+      const result = await parts.store.transaction((tx) => insert(tx, viewer, job, row, idempotency, limits));
+      if (result.kind === 'queued') {
+        const event = { type: 'queued' } as const;
+        announcer.announce({ job: result.job, event, queueChanged: true, hint: 'job-queued' });
+      }
+      return result;
+    } catch (error) {
+      if (error instanceof QueueFull) return { kind: 'queue-full' };
+      throw error;
+    }
+  };
+}
+
+async function insert(
+  tx: Db,
+  viewer: Viewer,
+  job: NewJob,
+  row: JobsTable,
+  idempotency: IdempotencyRequest | undefined,
+  limits: QueueLimits | undefined,
+): Promise<QueueResult> {
+  if (idempotency) {
+    const { tenant, created_at: now } = row;
+    const claim = await claimKey(tx, { ...idempotency, tenant, jobId: job.id, now });
+    if (!claim.claimed) {
+      const existing = await findJob(tx, viewer, claim.jobId);
+      return existing && claim.bodyHash === idempotency.bodyHash
+        ? { kind: 'existing', job: existing }
+        : { kind: 'conflict', job: existing };
+    }
+  }
+  if (!(await insertWithin(tx, row, limits?.maxQueued ?? null))) throw new QueueFull();
+  await insertParts(tx, job, row);
+  await insertEvent(tx, row, { type: 'queued' }, row.created_at);
+  return { kind: 'queued', job: jobFromRow(row) };
+}
+
+/** One statement counts and inserts, so that no two submits can both see the last free place. */
+async function insertWithin(tx: Db, row: JobsTable, maxQueued: number | null): Promise<boolean> {
+  const names = Object.keys(row) as (keyof JobsTable)[];
+  const result = await tx
+    .insertInto('jobs')
+    .columns(names)
+    .expression(
+      tx
+        .selectNoFrom((eb) => names.map((name) => eb.val(row[name]).as(name)))
+        .where(maxQueued === null ? sql<SqlBool>`1 = 1` : fewerPendingThan(maxQueued)),
+    )
+    .executeTakeFirstOrThrow();
+  return (result.numInsertedOrUpdatedRows ?? 0n) > 0n;
+}
+
+function fewerPendingThan(limit: number): Expression<SqlBool> {
+  return sql<SqlBool>`(select count(*) from jobs where status = 'PENDING') < ${limit}`;
+}
+
+async function insertParts(tx: Db, job: NewJob, row: JobsTable): Promise<void> {
+  const { id: job_id, tenant } = row;
+  await tx
+    .insertInto('job_graphs')
+    .values({ job_id, graph: JSON.stringify(job.graph) })
+    .execute();
+  await saveNeeds(tx, job.needsKey, job.needs);
+  const files = [...new Set(job.files.map((file) => file.sha256))];
+  if (files.length > 0) {
+    await tx
+      .insertInto('job_files')
+      .values(files.map((sha256) => ({ job_id, tenant, sha256 })))
+      .execute();
+  }
+  const labels = labelKeys(job.labels);
+  if (labels.length > 0) {
+    await tx
+      .insertInto('job_labels')
+      .values(labels.map((label) => ({ job_id, tenant, ...label })))
+      .execute();
+  }
+}
+
+function newRow(viewer: Viewer, job: NewJob, now: number): JobsTable {
+  return {
+    id: job.id,
+    tenant: viewer.tenant,
+    user_id: viewer.user,
+    status: 'PENDING',
+    workflow: job.workflow,
+    inputs: JSON.stringify(job.inputs),
+    priority: job.priority,
+    labels: JSON.stringify(job.labels),
+    needs_key: job.needsKey,
+    timeout_ms: job.timeoutMs,
+    deadline_at: job.deadlineAt,
+    max_attempts: job.maxAttempts,
+    attempt_count: 0,
+    charged_attempts: 0,
+    not_before: now,
+    retry_of: job.retryOf,
+    instance_id: null,
+    seq: 1,
+    created_at: now,
+    updated_at: now,
+    started_at: null,
+    finished_at: null,
+    run_ms: null,
+    ...faultToColumns(null),
+  };
+}

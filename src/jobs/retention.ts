@@ -1,0 +1,131 @@
+/**
+ * Forgets what is old: ended jobs with their rows, uploads that no job takes, spent idempotency keys, and every file that
+ * no row names any more. Runs by itself every `intervalMs` and on demand.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { JobStatus } from '../domain/job.ts';
+import { ENDED_JOB_STATUSES, hasEnded } from '../domain/job-states.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import { Loop } from '../lib/loop.ts';
+import type { Service } from '../lib/service.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+import { type BlobName, dropOldUploads, droppedBlobs, forgetDropped, isReferenced } from '../store/blobs.ts';
+import { dropExpiredKeys } from '../store/idempotency.ts';
+import { endedBefore } from '../store/jobs.ts';
+import type { Store } from '../store/open.ts';
+import type { Scope } from '../store/viewer-scope.ts';
+import type { RemoveResult } from './job-writer.ts';
+import type { Recorder } from './recorder.ts';
+
+const BATCH = 100;
+
+export interface RetentionOptions {
+  readonly store: Store;
+  readonly recorder: Pick<Recorder, 'remove'>;
+  readonly storage: Pick<BlobStore, 'remove'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Age in ms at which ended jobs and unused uploads go. */
+  readonly retentionMs: number;
+  /** Pause between two rounds, in ms. */
+  readonly intervalMs: number;
+}
+
+export interface CleanUpRequest {
+  /** Jobs that ended before this moment go, epoch ms; default: those older than the retention. */
+  readonly olderThan?: number | undefined;
+  /** Default: all ended ones. Statuses of jobs that have not ended delete nothing. */
+  readonly statuses?: readonly JobStatus[] | undefined;
+}
+
+export interface Retention extends Service {
+  /** Deletes ended jobs and the files that were only theirs; how many jobs went. */
+  cleanUp(scope: Scope, request?: CleanUpRequest): Promise<number>;
+  /** Deletes one ended job and the files that were only its own. */
+  deleteJob(scope: Scope, jobId: string): Promise<RemoveResult>;
+  /** One full round, as it happens every `intervalMs`. */
+  round(signal?: AbortSignal): Promise<void>;
+}
+
+export function createRetention(options: RetentionOptions): Retention {
+  const { store, recorder, clock, logger, retentionMs, intervalMs } = options;
+  const { db } = store;
+
+  const removeJobs = async (scope: Scope, request: CleanUpRequest, signal?: AbortSignal): Promise<number> => {
+    const { olderThan = clock.now() - retentionMs, statuses = ENDED_JOB_STATUSES } = request;
+    const ended = statuses.filter(hasEnded);
+    let removed = 0;
+    for (;;) {
+      const ids = await endedBefore(db, scope, olderThan, ended, BATCH);
+      const before = removed;
+      for (const id of ids) {
+        if (signal?.aborted) return removed;
+        if ((await recorder.remove(scope, id)).kind === 'removed') removed += 1;
+        // The embedded database answers without leaving the turn: without this a long clean-up starves everyone.
+        await nextTurn();
+      }
+      if (ids.length < BATCH || removed === before) return removed;
+    }
+  };
+
+  const removeUploads = async (signal?: AbortSignal): Promise<void> => {
+    for (;;) {
+      const at = clock.now() - retentionMs;
+      const dropped = await store.transaction((tx) => dropOldUploads(tx, at, BATCH));
+      await nextTurn();
+      if (dropped < BATCH || signal?.aborted) return;
+    }
+  };
+
+  const round = async (signal?: AbortSignal): Promise<void> => {
+    const removed = await removeJobs('any', {}, signal);
+    if (removed > 0) logger.info({ jobs: removed }, 'old jobs removed');
+    await removeUploads(signal);
+    await dropExpiredKeys(db, clock.now());
+    await removeFiles(options, signal);
+  };
+
+  const loop = new Loop({ name: 'retention', intervalMs, step: round, clock, logger });
+  return {
+    start: () => loop.start(),
+    stop: () => loop.stop(),
+    round,
+    async cleanUp(scope, request = {}) {
+      const removed = await removeJobs(scope, request);
+      await removeFiles(options);
+      return removed;
+    },
+    async deleteJob(scope, jobId) {
+      const result = await recorder.remove(scope, jobId);
+      if (result.kind === 'removed') for (const blob of result.blobs) await removeFile(options, blob);
+      return result;
+    },
+  };
+}
+
+/** Goes through all noted blobs once. */
+async function removeFiles(options: RetentionOptions, signal?: AbortSignal): Promise<void> {
+  let last: BlobName | undefined;
+  for (;;) {
+    const blobs = await droppedBlobs(options.store.db, BATCH, last);
+    for (const blob of blobs) {
+      if (signal?.aborted) return;
+      await removeFile(options, blob);
+      await nextTurn();
+    }
+    last = blobs.at(-1);
+    if (blobs.length < BATCH) return;
+  }
+}
+
+/** A file that is in use, or that the disk refuses to remove, stays noted for the next round. */
+async function removeFile({ store, storage, logger }: RetentionOptions, blob: BlobName): Promise<void> {
+  const { tenant, sha256 } = blob;
+  try {
+    const result = await storage.remove(tenant, sha256, async () => !(await isReferenced(store.db, blob)));
+    if (result !== 'in-use') await forgetDropped(store.db, blob);
+  } catch (error) {
+    logger.warn({ err: error, tenant, sha256 }, 'a file could not be removed');
+  }
+}

@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { checkGraph, DEFAULT_GRAPH_LIMITS } from '../../src/domain/graph-check.ts';
 import type { Json, JsonObject } from '../../src/lib/json.ts';
 
-const node = (inputs: JsonObject = {}, classType = 'SaveImage'): JsonObject => ({ class_type: classType, inputs });
+const node = (inputs: JsonObject = {}, classType = 'SaveImage'): JsonObject => ({
+  class_type: classType,
+  inputs,
+});
 
 /** The messages for node 1 whose only input is `value`; node 2 is there to be linked to. */
 function problemsOf(value: Json, input = 'x', classType = 'AnyNode'): string[] {
@@ -15,7 +18,11 @@ function problemsOf(value: Json, input = 'x', classType = 'AnyNode'): string[] {
 describe('checkGraph', () => {
   it('takes a graph in the API format and keeps links, literals, files and titles', () => {
     const graph = {
-      '1': { class_type: 'LoadImage', inputs: { image: { $file: { uploadId: 'u' } } }, _meta: { title: 'In' } },
+      '1': {
+        class_type: 'LoadImage',
+        inputs: { image: { $file: { uploadId: 'u' } } },
+        _meta: { title: 'In' },
+      },
       '2': node({ images: ['1', 0], list: { __value__: [1, 2, 3] }, n: 1.5, flag: true, nothing: null }),
     };
     expect(checkGraph(graph)).toEqual({ ok: true, graph });
@@ -86,7 +93,7 @@ describe('checkGraph', () => {
     ['a wrapped list that reads as a link', { __value__: ['9', 0] }],
     ['a file beside something else', { $file: { uploadId: 'u' }, x: 1 }],
     ['a file inside a value', { on: true, image: { $file: { uploadId: 'u' } } }],
-    ['a number that JSON cannot carry', 1e400],
+    ['a number that JSON cannot carry', Infinity],
   ])('refuses %s', (_what, value) => {
     expect(problemsOf(value as Json)).toHaveLength(1);
   });
@@ -150,7 +157,10 @@ describe('checkGraph', () => {
           inputs: fc.oneof(
             fc.dictionary(
               fc.string({ maxLength: 3 }),
-              fc.oneof(fc.tuple(fc.constantFrom('1', '2', '3', '4'), fc.integer({ min: -1, max: 2 })), fc.jsonValue()),
+              fc.oneof(
+                fc.tuple(fc.constantFrom('1', '2', '3', '4'), fc.integer({ min: -1, max: 2 })),
+                fc.jsonValue(),
+              ),
             ),
             fc.jsonValue(),
           ),
@@ -164,7 +174,8 @@ describe('checkGraph', () => {
         if (!checked.ok) return checked.problems.length > 0;
         return Object.values(checked.graph).every((made) =>
           Object.values(made.inputs).every(
-            (input) => !Array.isArray(input) || (typeof input[0] === 'string' && Object.hasOwn(graph, input[0])),
+            (input) =>
+              !Array.isArray(input) || (typeof input[0] === 'string' && Object.hasOwn(graph, input[0])),
           ),
         );
       }),

@@ -1,0 +1,194 @@
+/**
+ * From what a client sends to a queued job. The order is the point: everything that needs no bytes is checked first, so
+ * that bad input writes nothing; then pictures are stored; then one transaction makes the job.
+ */
+import { type Needs, needsKey, needsOf } from '../domain/capabilities.ts';
+import { fileRefsOf } from '../domain/file-refs.ts';
+import type { Viewer } from '../domain/viewer.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+import { findKey } from '../store/idempotency.ts';
+import { findJob, queueCounts } from '../store/jobs.ts';
+import type { Store } from '../store/open.ts';
+import type { WorkflowRegistry } from '../workflows/definition.ts';
+import { bodyHash } from './body-hash.ts';
+import { type Draft, draftOf, fillSlots } from './draft.ts';
+import type { FetchOptions } from './fetch-image.ts';
+import { type Picture, PictureIntake } from './picture-intake.ts';
+import type { IdempotencyRequest, NewJob, QueueWriter } from './queue-writer.ts';
+import { QUEUE_FULL_RETRY_MS, retryJob } from './retry.ts';
+import { type FleetInventory, firstModel, missingEverywhere, readFleetInventory } from './runnable.ts';
+import type { RetryResult, SubmitRequest, SubmitResult } from './submission.ts';
+import { checkOptions, type SubmitOptions } from './submit-options.ts';
+import type { Uploads } from './uploads.ts';
+
+export interface SubmitConfig {
+  readonly jobTimeoutMs: number;
+  readonly maxAttempts: number;
+  readonly maxQueuedJobs: number;
+  readonly maxUploadBytes: number;
+  readonly allowPrivateImageUrls: boolean;
+}
+
+export interface SubmitterParts {
+  readonly store: Store;
+  readonly recorder: { readonly queue: QueueWriter };
+  readonly storage: BlobStore;
+  readonly uploads: Uploads;
+  readonly workflows: () => WorkflowRegistry;
+  readonly clock: Clock;
+  readonly ids: () => string;
+  /** Numbers in [0, 1). */
+  readonly random: () => number;
+  readonly config: SubmitConfig;
+  readonly logger: Logger;
+  /** How picture URLs are resolved and which addresses may be reached; default: the public internet. */
+  readonly fetch?: Partial<Pick<FetchOptions, 'resolve' | 'isAllowed' | 'timeoutMs'>>;
+}
+
+export interface Submitter {
+  /** Makes a job, or says why not. Errors of an upload's stream (the client left) are thrown on. */
+  submit(viewer: Viewer, request: SubmitRequest): Promise<SubmitResult>;
+  /** Makes a new job of an ended one. */
+  retry(viewer: Viewer, jobId: string): Promise<RetryResult>;
+}
+
+export function createSubmitter(parts: SubmitterParts): Submitter {
+  const steps = new SubmitSteps(parts);
+  return {
+    submit: (viewer, request) => steps.submit(viewer, request),
+    retry: (viewer, jobId) => retryJob(parts, viewer, jobId),
+  };
+}
+
+/** A submission that passed every check that needs no bytes. */
+interface Accepted {
+  readonly request: SubmitRequest;
+  readonly options: SubmitOptions;
+  readonly draft: Draft;
+}
+
+class SubmitSteps {
+  readonly #parts: SubmitterParts;
+  readonly #intake: PictureIntake;
+
+  constructor(parts: SubmitterParts) {
+    this.#parts = parts;
+    const { store, uploads, clock, config } = parts;
+    this.#intake = new PictureIntake({
+      store,
+      uploads,
+      maxUploadBytes: config.maxUploadBytes,
+      fetch: { clock, allowPrivate: config.allowPrivateImageUrls, ...parts.fetch },
+    });
+  }
+
+  async submit(viewer: Viewer, request: SubmitRequest): Promise<SubmitResult> {
+    const fleet = await readFleetInventory(this.#parts.store.db);
+    const accepted = this.#accept(request, fleet);
+    if ('kind' in accepted) return accepted;
+    const checked = await this.#intake.check(viewer, accepted.draft.slots);
+    if (!checked.ok) return checked.refusal;
+    const earlier = await this.#earlier(viewer, accepted.options);
+    // A repeated request is answered with its job, whatever became of the fleet or the queue since.
+    const refusal = earlier ? null : await this.#admit(accepted.draft, fleet);
+    if (refusal) return refusal;
+    const received = await this.#intake.receive(viewer, checked.ready);
+    if (!received.ok) return received.refusal;
+    return this.#makeJob(viewer, accepted, received.pictures, earlier);
+  }
+
+  #accept(request: SubmitRequest, fleet: FleetInventory): Accepted | SubmitResult {
+    const { options, issues } = checkOptions(request);
+    const drafted = draftOf(request, {
+      workflows: this.#parts.workflows(),
+      random: this.#parts.random,
+      firstModel: (folder) => firstModel(fleet, folder),
+    });
+    if (drafted.ok && issues.length === 0) return { request, options, draft: drafted.draft };
+    if (!drafted.ok && 'issues' in drafted) issues.push(...drafted.issues);
+    if (issues.length > 0) return { kind: 'invalid', issues };
+    const nodeErrors = !drafted.ok && 'nodeErrors' in drafted ? drafted.nodeErrors : [];
+    return { kind: 'workflow-invalid', message: 'the graph cannot be run', nodeErrors };
+  }
+
+  async #earlier(viewer: Viewer, { idempotencyKey }: SubmitOptions): Promise<EarlierJob | null> {
+    if (idempotencyKey === null) return null;
+    const { store, clock } = this.#parts;
+    return findKey(store.db, viewer.tenant, idempotencyKey, clock.now());
+  }
+
+  async #admit(draft: Draft, fleet: FleetInventory): Promise<SubmitResult | null> {
+    const missing = missingEverywhere(needsOf(draft.graph), fleet);
+    if (missing)
+      return { kind: 'not-runnable', missingNodeTypes: missing.nodeTypes, missingModels: missing.models };
+    // The recorder decides; looking here too spares a full gateway the bytes of what it cannot take.
+    if (draft.slots.length === 0) return null;
+    const { pending } = await queueCounts(this.#parts.store.db);
+    return pending >= this.#parts.config.maxQueuedJobs ? queueFull : null;
+  }
+
+  async #makeJob(
+    viewer: Viewer,
+    { request, options, draft }: Accepted,
+    pictures: readonly Picture[],
+    earlier: EarlierJob | null,
+  ): Promise<SubmitResult> {
+    const hash = bodyHash(
+      request,
+      options,
+      draft.slots,
+      pictures.map((picture) => picture.sha256),
+    );
+    if (earlier) {
+      for (const picture of pictures) await picture.drop();
+      const job = await findJob(this.#parts.store.db, viewer, earlier.jobId);
+      return job && earlier.bodyHash === hash ? { kind: 'submitted', job } : { kind: 'conflict', job };
+    }
+    const filled = await Promise.all(pictures.map((picture) => picture.keep()));
+    const { graph, inputs } = fillSlots(draft, filled);
+    const job = this.#newJob(draft.workflow, options, { graph, inputs });
+    const key = options.idempotencyKey;
+    return this.#queue(viewer, job, key === null ? undefined : { key, bodyHash: hash });
+  }
+
+  #newJob(workflow: string, options: SubmitOptions, content: Pick<NewJob, 'graph' | 'inputs'>): NewJob {
+    const { config, clock, ids } = this.#parts;
+    const needs: Needs = needsOf(content.graph);
+    return {
+      ...content,
+      id: ids(),
+      workflow,
+      files: fileRefsOf(content.graph),
+      needs,
+      needsKey: needsKey(needs),
+      priority: options.priority,
+      labels: options.labels,
+      timeoutMs: options.timeoutMs ?? config.jobTimeoutMs,
+      deadlineAt: options.deadlineMs === null ? null : clock.now() + options.deadlineMs,
+      maxAttempts: options.maxAttempts ?? config.maxAttempts,
+      retryOf: null,
+    };
+  }
+
+  async #queue(viewer: Viewer, job: NewJob, key: IdempotencyRequest | undefined): Promise<SubmitResult> {
+    const { recorder, config, logger } = this.#parts;
+    const queued = await recorder.queue(viewer, job, key, { maxQueued: config.maxQueuedJobs });
+    switch (queued.kind) {
+      case 'queued':
+        logger.info({ job: job.id, workflow: job.workflow }, 'job queued');
+        return { kind: 'submitted', job: queued.job };
+      case 'existing':
+        return { kind: 'submitted', job: queued.job };
+      case 'conflict':
+        return { kind: 'conflict', job: queued.job };
+      case 'queue-full':
+        return queueFull;
+    }
+  }
+}
+
+type EarlierJob = NonNullable<Awaited<ReturnType<typeof findKey>>>;
+
+const queueFull = { kind: 'queue-full', retryAfterMs: QUEUE_FULL_RETRY_MS } as const;

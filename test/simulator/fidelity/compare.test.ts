@@ -111,14 +111,14 @@ describe('compare', () => {
 
 describe('observeRecording', () => {
   test.each(recordingNames())(
-    '%s differs from itself as soon as one message or answer is changed',
+    '%s differs from itself as soon as a message or an answer is changed',
     (name) => {
       const whole = observeRecording(loadRecording(name));
       expect(compare(whole, whole, new Names())).toEqual([]);
       for (const [client, items] of Object.entries(whole.sockets)) {
-        for (const index of items.keys()) {
+        // Every seventh message, to keep it quick; two equal neighbours make a missing one show at the end.
+        for (const index of [...items.keys()].filter((at) => at % 7 === 0)) {
           const sockets = { ...whole.sockets, [client]: items.toSpliced(index, 1) };
-          // Two equal neighbours make one missing item the last of the sequence: found as well.
           expect(compare(whole, { ...whole, sockets }, new Names())).not.toEqual([]);
         }
       }

@@ -123,7 +123,7 @@ function recordedBody(body: unknown, headers: Readonly<Record<string, string>>):
     return { kind: 'file', file: fileKind(Buffer.from(String(body.head_base64), 'base64')) };
   }
   if (isRecord(body) && body.truncated === true) return { kind: 'head', head: String(body.head) };
-  if (typeof body === 'string' && !isJson(headers)) return { kind: 'text', text: body };
+  if (typeof body === 'string' && (body === '' || !isJson(headers))) return { kind: 'text', text: body };
   return { kind: 'json', json: body };
 }
 

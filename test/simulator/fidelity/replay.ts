@@ -74,7 +74,8 @@ class Run {
   /** Per socket, how many of the recorded items should have happened by now. */
   readonly #due = new Map<string, number>();
   readonly #answers: AnswerSeen[] = [];
-  readonly #rawAnswers: unknown[] = [];
+  /** Accepted prompts in the order of their acceptance. */
+  readonly #promptIds: string[] = [];
   #flights: Flight[] = [];
   #closedFirst: number | undefined;
 
@@ -89,8 +90,8 @@ class Run {
   }
 
   async take(step: Step): Promise<void> {
-    if (step.kind === 'event' && isPassive(step.event)) {
-      await this.#options.beforeStep?.(step);
+    const passive = step.kind === 'event' && isPassive(step.event);
+    if (passive && step.event.type !== 'closed') {
       this.#expect(step.event.client);
       return;
     }
@@ -99,6 +100,7 @@ class Run {
     if (this.#options.keepsTime && step.at > 0) await this.#options.pace.reach(step.at);
     await this.#options.beforeStep?.(step);
     if (step.kind === 'request') this.#request(step);
+    else if (passive) this.#expect(step.event.client);
     else await this.#act(step);
   }
 
@@ -146,53 +148,38 @@ class Run {
     const { request, index } = step;
     if (request.t_ms === 0) this.#options.pace.start();
     const base = this.#options.urlFor(step);
-    const sending = call(this.#agent, base, {
-      method: request.method,
-      path: this.#path(request),
-      headers: this.#headers(request, base),
-      body: this.#body(request, index),
-      timeoutMs: this.#options.timeoutMs?.(request) ?? 15_000,
-    });
+    this.#learnLetters();
+    const made = this.#options.bodyOf?.(request, index);
+    const timeoutMs = this.#options.timeoutMs?.(request) ?? 15_000;
+    const sending = call(this.#agent, base, { ...repeated(request, base, this.#names, made), timeoutMs });
     const landed = sending.then((answer) => this.#land(answer, request, index));
     this.#flights.push({ ends: step.at + (request.took_ms ?? 0), landed });
   }
 
   #land(answer: Answer, request: RecordedRequest, index: number): void {
     const seen = observeAnswer(answer, request, index);
+    const { body } = seen;
     this.#answers[index] = seen;
     if (answer.kind !== 'answer') return;
-    if (seen.body.kind === 'json')
-      this.#names.learn(promptIdOf(request.response_body), promptIdOf(seen.body.json));
     this.#names.learn(request.response_headers?.etag, answer.headers.etag);
-    this.#rawAnswers[index] = seen;
+    if (body.kind !== 'json') return;
+    const id = promptIdOf(body.json);
+    if (id !== undefined) this.#promptIds.push(id);
+    this.#names.learn(promptIdOf(request.response_body), id);
+    const json = this.#abridged(body.json, request.response_body);
+    this.#answers[index] = { ...seen, body: { kind: 'json', json } };
   }
 
-  #path(request: RecordedRequest): string {
-    this.#learnLetters();
-    const query = request.query === null ? '' : `?${request.query}`;
-    return this.#names.translate(request.path + query);
-  }
-
-  #headers(request: RecordedRequest, base: string): Record<string, string> {
-    const { host, port } = new URL(base);
-    const headers: Record<string, string> = {};
-    for (const [name, value] of Object.entries(request.request_headers)) {
-      headers[name] = this.#names
-        .translate(value)
-        .replace(/127\.0\.0\.1:82\d\d/, host)
-        .replace(/localhost:82\d\d/, `localhost:${port}`);
+  /** The rig abridged some long answers when it wrote them down; ours are abridged in the same way. */
+  #abridged(json: unknown, recorded: unknown): unknown {
+    if (!isRecord(json) || !isRecord(recorded)) return json;
+    if ('keys_only' in recorded)
+      return { keys_only: Object.keys(json).map((id) => this.#promptIds.indexOf(id)) };
+    if ('pending_ids_and_numbers' in recorded && Array.isArray(json.queue_pending)) {
+      const pending = json.queue_pending.map((item: unknown[]) => item.slice(0, 2));
+      return { pending_ids_and_numbers: pending.sort((a, b) => Number(a[0]) - Number(b[0])) };
     }
-    return headers;
-  }
-
-  #body(request: RecordedRequest, index: number): Buffer | string | undefined {
-    const made = this.#options.bodyOf?.(request, index);
-    if (made !== undefined) return made;
-    const body = request.request_body;
-    if (body === null) return undefined;
-    if (typeof body === 'string') return body;
-    if (isRecord(body) && typeof body.base64 === 'string') return Buffer.from(body.base64, 'base64');
-    return this.#names.translate(stringifyLoose(body));
+    return json;
   }
 
   /** Learns from what both sides have seen up to this step. */

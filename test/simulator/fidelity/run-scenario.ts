@@ -11,8 +11,10 @@ import { leftOut } from './tolerances.ts';
 
 export async function runScenario(scenario: Scenario): Promise<Difference[]> {
   const recording = loadRecording(scenario.name);
-  const target = await startTarget(rigOptions({ ...scenario.options }));
-  const second = scenario.second ? await startTarget(rigOptions({ ...scenario.second.options })) : undefined;
+  const target = await startTarget(rigOptions(scenario.options ?? {}, recording));
+  const second = scenario.second
+    ? await startTarget(rigOptions(scenario.second.options, recording))
+    : undefined;
   try {
     await prepare(target.simulator.url, recording, target.pace, {
       files: scenario.files ?? [],

@@ -1,0 +1,353 @@
+/**
+ * Runs one prompt node by node. The order of messages, cache writes and interrupt checks is that of ComfyUI 0.3.64,
+ * so change it only against a recording.
+ */
+import type { NodeCache } from './cache.ts';
+import { isLink, ReadyList, RunningGraph } from './graph.ts';
+import {
+  ExecutionBlocker,
+  InterruptedRun,
+  type NodeCall,
+  type NodeClass,
+  type NodeResult,
+} from './node-class.ts';
+import { ProgressRegistry } from './progress.ts';
+import type { HistoryResult, QueueItem } from './prompt-queue.ts';
+import { PythonError, trace } from './python-error.ts';
+import { isObject, type Json, type JsonObject } from './python-json.ts';
+import { formatInput } from './tensor-text.ts';
+
+/** What a run needs from the server around it. */
+export interface RunHost {
+  readonly classes: ReadonlyMap<string, NodeClass>;
+  readonly cache: NodeCache;
+  readonly clientId: string | null;
+  now(): number;
+  /** To the owner; with `broadcast` or without an owner see the callers. `to` null is everybody. */
+  send(type: string, data: unknown, to: string | null): void;
+  setLastNode(id: string | null): void;
+  /** Throws InterruptedRun, once, when the interrupt flag is up. */
+  checkInterrupt(): void;
+  /** What happens before a class runs: node time, and faults (which may throw). */
+  beforeNode(nodeClass: NodeClass): Promise<void>;
+  call(run: Execution, nodeId: string, nodeClass: NodeClass, inputs: Record<string, unknown>): NodeCall;
+  unloadModels(): void;
+}
+
+type Outcome = 'done' | 'pending';
+type Slots = readonly (readonly unknown[])[];
+
+export class Execution {
+  readonly item: QueueItem;
+  readonly graph: RunningGraph;
+  readonly progress: ProgressRegistry;
+  private readonly host: RunHost;
+  private readonly messages: (readonly [string, unknown])[] = [];
+  private readonly executed = new Set<string>();
+  private readonly coroutines = new Map<string, { result?: NodeResult; error?: unknown }>();
+  private readonly expansions = new Map<string, readonly Json[]>();
+  private readonly list: ReadyList;
+  private success = true;
+
+  constructor(item: QueueItem, host: RunHost) {
+    this.item = item;
+    this.host = host;
+    this.graph = new RunningGraph(item.prompt);
+    this.progress = new ProgressRegistry(item.promptId, this.graph, (data) =>
+      host.send('progress_state', data, host.clientId),
+    );
+    const cached = (id: string): boolean => host.cache.outputs(id) !== undefined;
+    this.list = new ReadyList(this.graph, cached, (name) => host.classes.get(name));
+  }
+
+  /** Runs to the end. Throws NodeNotFound where ComfyUI's worker thread dies. */
+  async run(): Promise<HistoryResult> {
+    const { item, host } = this;
+    this.message('execution_start', { prompt_id: item.promptId }, false);
+    host.cache.begin(this.graph.nodes, await this.changes());
+    const cached = [...this.graph.nodes.keys()].filter((id) => host.cache.outputs(id) !== undefined);
+    this.message('execution_cached', { nodes: cached, prompt_id: item.promptId }, false);
+    for (const id of item.outputs) this.list.add(id);
+    if (await this.runNodes()) this.message('execution_success', { prompt_id: item.promptId }, false);
+    host.setLastNode(null);
+    return this.result();
+  }
+
+  /** IS_CHANGED of every node; ComfyUI writes it into the node, from where it gets into PNG texts. */
+  private async changes(): Promise<Map<string, Json>> {
+    const changed = new Map<string, Json>();
+    for (const [id, node] of this.graph.nodes) {
+      const nodeClass = this.host.classes.get(this.graph.classOf(id));
+      if (!nodeClass?.changed) continue;
+      const call = this.host.call(this, id, nodeClass, {});
+      const value = await nodeClass.changed(this.graph.inputs(id), call);
+      node['is_changed'] = [value];
+      changed.set(id, value);
+    }
+    return changed;
+  }
+
+  /** The submitted graph with what `changes` added: this is what saved files carry. */
+  promptForFiles(): JsonObject {
+    return Object.fromEntries(Object.keys(this.item.prompt).map((id) => [id, this.graph.node(id)]));
+  }
+
+  /** True when every node ran; false after an error or an interrupt. */
+  private async runNodes(): Promise<boolean> {
+    while (!this.list.isEmpty()) {
+      const next = await this.list.next();
+      if ('cycle' in next) {
+        this.reportCycle(next.cycle);
+        return false;
+      }
+      try {
+        if ((await this.runNode(next.id)) === 'done') this.list.done(next.id);
+      } catch (error) {
+        this.success = false;
+        this.reportFailure(next.id, error);
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private async runNode(id: string): Promise<Outcome> {
+    const { host, graph } = this;
+    const nodeClass = host.classes.get(graph.classOf(id));
+    if (!nodeClass) throw new PythonError('KeyError', `'${graph.classOf(id)}'`);
+    if (host.cache.outputs(id)) {
+      const output = host.cache.ui(id)?.output ?? null;
+      if (host.clientId !== null) this.sendExecuted(id, output);
+      this.progress.finish(id);
+      return 'done';
+    }
+    const ended = this.coroutines.get(id);
+    const expanded = this.expansions.get(id);
+    let result: NodeResult;
+    if (ended) {
+      this.coroutines.delete(id);
+      if (ended.error !== undefined) throw ended.error;
+      result = ended.result ?? {};
+    } else if (expanded) {
+      this.finish(id, this.resolveExpansion(expanded));
+      return 'done';
+    } else {
+      const started = await this.startNode(id, nodeClass);
+      if (started === 'pending') return 'pending';
+      result = started;
+    }
+    return this.accept(id, result);
+  }
+
+  private async startNode(id: string, nodeClass: NodeClass): Promise<NodeResult | 'pending'> {
+    const { host } = this;
+    this.progress.start(id);
+    const inputs = this.collectInputs(id, nodeClass);
+    if (host.clientId !== null) {
+      const display = this.graph.displayId(id);
+      host.setLastNode(display);
+      host.send(
+        'executing',
+        { node: id, display_node: display, prompt_id: this.item.promptId },
+        host.clientId,
+      );
+    }
+    const blocker = Object.values(inputs).find((value) => value instanceof ExecutionBlocker);
+    if (blocker instanceof ExecutionBlocker) return this.passBlocker(id, blocker, nodeClass);
+    try {
+      host.checkInterrupt();
+      await host.beforeNode(nodeClass);
+      const running = nodeClass.run(host.call(this, id, nodeClass, inputs));
+      if (!nodeClass.isAsync) return await running;
+      this.startCoroutine(id, Promise.resolve(running));
+      return 'pending';
+    } catch (error) {
+      throw error instanceof InterruptedRun ? error : new FailedNode(error, inputs);
+    }
+  }
+
+  private startCoroutine(id: string, running: Promise<NodeResult>): void {
+    const unblock = this.list.block(id);
+    running.then(
+      (result) => {
+        this.coroutines.set(id, { result });
+        unblock();
+      },
+      (error: unknown) => {
+        this.coroutines.set(id, { error });
+        unblock();
+      },
+    );
+  }
+
+  private collectInputs(id: string, nodeClass: NodeClass): Record<string, unknown> {
+    const inputs: Record<string, unknown> = {};
+    const declared = { ...nodeClass.required, ...nodeClass.optional };
+    for (const [name, value] of Object.entries(this.graph.inputs(id))) {
+      if (!(name in declared)) continue;
+      inputs[name] = isLink(value) ? this.host.cache.outputs(value[0])?.[value[1]]?.[0] : value;
+    }
+    return inputs;
+  }
+
+  /** A blocker with a message is reported to the client only; the run goes on and history does not know. */
+  private passBlocker(id: string, blocker: ExecutionBlocker, nodeClass: NodeClass): NodeResult {
+    const passed = { outputs: nodeClass.outputs.map(() => new ExecutionBlocker(null)) };
+    if (blocker.message === null) return passed;
+    const data = {
+      prompt_id: this.item.promptId,
+      node_id: id,
+      node_type: nodeClass.name,
+      executed: [...this.executed],
+      exception_message: `Execution Blocked: ${blocker.message}`,
+      exception_type: 'ExecutionBlocked',
+      traceback: [],
+      current_inputs: [],
+      current_outputs: [],
+    };
+    this.host.send('execution_error', data, this.host.clientId);
+    return passed;
+  }
+
+  private accept(id: string, result: NodeResult): Outcome {
+    if (result.ui && Object.keys(result.ui).length > 0) {
+      const meta = {
+        node_id: id,
+        display_node: this.graph.displayId(id),
+        parent_node: this.graph.parentId(id),
+        real_node_id: this.graph.realId(id),
+      };
+      this.host.cache.setUi(id, { meta, output: result.ui });
+      if (this.host.clientId !== null) this.sendExecuted(id, result.ui);
+    }
+    if (result.expand) {
+      this.expand(id, result.expand.graph, result.expand.result);
+      return 'pending';
+    }
+    this.finish(
+      id,
+      (result.outputs ?? []).map((value) => [value]),
+    );
+    return 'done';
+  }
+
+  private expand(id: string, made: JsonObject, result: readonly Json[]): void {
+    const added: string[] = [];
+    for (const [madeId, node] of Object.entries(made)) {
+      if (!isObject(node)) continue;
+      this.graph.add(madeId, node, id);
+      added.push(madeId);
+    }
+    this.host.cache.extend(this.graph.nodes, added, id);
+    for (const madeId of added) {
+      if (this.host.classes.get(this.graph.classOf(madeId))?.isOutput) this.list.add(madeId);
+    }
+    for (const value of result) if (isLink(value)) this.list.link(value[0], id);
+    this.expansions.set(id, result);
+  }
+
+  private resolveExpansion(result: readonly Json[]): Slots {
+    return result.map((value) =>
+      isLink(value) ? [this.host.cache.outputs(value[0])?.[value[1]]?.[0]] : [value],
+    );
+  }
+
+  private finish(id: string, outputs: Slots): void {
+    this.host.cache.setOutputs(id, outputs);
+    this.progress.finish(id);
+    this.executed.add(id);
+  }
+
+  private sendExecuted(id: string, output: unknown): void {
+    const data = { node: id, display_node: this.graph.displayId(id), output, prompt_id: this.item.promptId };
+    this.host.send('executed', data, this.host.clientId);
+  }
+
+  private message(type: string, data: Record<string, unknown>, broadcast: boolean): void {
+    const stamped = { ...data, timestamp: this.host.now() };
+    this.messages.push([type, stamped]);
+    if (this.host.clientId !== null || broadcast) this.host.send(type, stamped, this.host.clientId);
+  }
+
+  /** Note that `success` stays true: history will say success (observed). */
+  private reportCycle(cycle: readonly string[]): void {
+    const made = cycle.find((id) => this.graph.displayId(id) !== id);
+    const blamed = made === undefined ? (cycle[0] ?? '') : this.graph.displayId(made);
+    const details = {
+      exception_message: 'Dependency cycle detected',
+      exception_type: 'graph.DependencyCycleError',
+      traceback: [],
+    };
+    this.reportError(blamed, { ...details, current_inputs: [] }, Object.keys(this.item.prompt));
+  }
+
+  private reportFailure(id: string, thrown: unknown): void {
+    const realId = this.graph.realId(id);
+    const error = thrown instanceof FailedNode ? thrown.error : thrown;
+    if (error instanceof InterruptedRun) {
+      const data = { prompt_id: this.item.promptId, node_id: realId, node_type: this.graph.classOf(realId) };
+      this.message('execution_interrupted', { ...data, executed: [...this.executed] }, true);
+      return;
+    }
+    const raised = PythonError.from(error);
+    const outOfMemory = raised.exceptionType === 'torch.OutOfMemoryError';
+    if (outOfMemory) this.host.unloadModels();
+    const tips = outOfMemory ? OUT_OF_MEMORY_TIPS : '';
+    const inputs = thrown instanceof FailedNode ? thrown.inputs : {};
+    const details = {
+      exception_message: `${raised.message}\n${tips}`,
+      exception_type: raised.exceptionType,
+      traceback: [...NODE_TRACE, ...raised.traceback],
+      current_inputs: Object.fromEntries(
+        Object.entries(inputs).map(([name, value]) => [name, [formatInput(value)]]),
+      ),
+    };
+    this.reportError(realId, details, [...this.graph.nodes.keys()]);
+  }
+
+  private reportError(
+    nodeId: string,
+    details: Record<string, unknown>,
+    currentOutputs: readonly string[],
+  ): void {
+    const data = { prompt_id: this.item.promptId, node_id: nodeId, node_type: this.graph.classOf(nodeId) };
+    this.message(
+      'execution_error',
+      { ...data, executed: [...this.executed], ...details, current_outputs: currentOutputs },
+      false,
+    );
+  }
+
+  private result(): HistoryResult {
+    const outputs: Record<string, unknown> = {};
+    const meta: Record<string, unknown> = {};
+    for (const id of this.graph.nodes.keys()) {
+      const ui = this.host.cache.ui(id);
+      if (!ui) continue;
+      outputs[id] = ui.output;
+      meta[id] = ui.meta;
+    }
+    return { outputs, meta, success: this.success, messages: this.messages };
+  }
+}
+
+const OUT_OF_MEMORY_TIPS =
+  'This error means you ran out of memory on your GPU.\n\nTIPS: If the workflow worked before you might have accidentally set the batch_size to a large number.';
+
+const NODE_TRACE = [
+  trace('execution.py', 496, 'execute'),
+  trace('execution.py', 315, 'get_output_data'),
+  trace('execution.py', 289, '_async_map_node_over_list'),
+  trace('execution.py', 277, 'process_inputs'),
+];
+
+/** A node's own failure together with what it was called with. */
+class FailedNode extends Error {
+  readonly error: unknown;
+  readonly inputs: Record<string, unknown>;
+  constructor(error: unknown, inputs: Record<string, unknown>) {
+    super('node failed');
+    this.error = error;
+    this.inputs = inputs;
+  }
+}

@@ -1,0 +1,355 @@
+/** Everything that uses a model: sampling, upscaling, removing a background. */
+import {
+  images,
+  type NodeCall,
+  type NodeClass,
+  type NodeResult,
+  num,
+  picturesOf,
+  str,
+} from '../node-class.ts';
+import { cutOut, jpeg, type Picture, paint, sketch, upscale } from '../pictures.ts';
+import { PythonError } from '../python-error.ts';
+
+interface Model {
+  readonly kind: 'model';
+  readonly name: string;
+}
+interface Conditioning {
+  readonly kind: 'conditioning';
+  readonly text: string;
+}
+/** Sizes are those of the pictures to come; `subject` decides what will be seen, `source` is what was encoded. */
+export interface Latent {
+  readonly kind: 'latent';
+  readonly width: number;
+  readonly height: number;
+  readonly batch: number;
+  readonly subject: string;
+  readonly source: readonly Picture[];
+}
+
+const SAMPLERS =
+  'euler euler_cfg_pp euler_ancestral euler_ancestral_cfg_pp heun heunpp2 dpm_2 dpm_2_ancestral lms dpm_fast dpm_adaptive dpmpp_2s_ancestral dpmpp_2s_ancestral_cfg_pp dpmpp_sde dpmpp_sde_gpu dpmpp_2m dpmpp_2m_cfg_pp dpmpp_2m_sde dpmpp_2m_sde_gpu dpmpp_2m_sde_heun dpmpp_2m_sde_heun_gpu dpmpp_3m_sde dpmpp_3m_sde_gpu ddpm lcm ipndm ipndm_v deis res_multistep res_multistep_cfg_pp res_multistep_ancestral res_multistep_ancestral_cfg_pp gradient_estimation gradient_estimation_cfg_pp er_sde seeds_2 seeds_3 sa_solver sa_solver_pece ddim uni_pc uni_pc_bh2'.split(
+    ' ',
+  );
+const SCHEDULERS = [
+  'simple',
+  'sgm_uniform',
+  'karras',
+  'exponential',
+  'ddim_uniform',
+  'beta',
+  'normal',
+  'linear_quadratic',
+  'kl_optimal',
+];
+
+function modelOf(value: unknown): string {
+  const model = value as Model | undefined;
+  if (model?.kind === 'model') return model.name;
+  throw new PythonError('AttributeError', "'NoneType' object has no attribute 'model'");
+}
+function latentOf(value: unknown): Latent {
+  const latent = value as Latent | undefined;
+  if (latent?.kind === 'latent') return latent;
+  throw new PythonError('TypeError', "'NoneType' object is not subscriptable");
+}
+function textOf(value: unknown): string {
+  return (value as Conditioning | undefined)?.text ?? '';
+}
+
+const CHECKPOINT_LOADER: NodeClass = {
+  name: 'CheckpointLoaderSimple',
+  displayName: 'Load Checkpoint',
+  category: 'loaders',
+  description: 'Loads a diffusion model checkpoint, diffusion models are used to denoise latents.',
+  required: {
+    ckpt_name: [
+      (world) => world.models('checkpoints'),
+      { tooltip: 'The name of the checkpoint (model) to load.' },
+    ],
+  },
+  outputs: ['MODEL', 'CLIP', 'VAE'],
+  run: ({ inputs }) => {
+    const model: Model = { kind: 'model', name: str(inputs['ckpt_name']) };
+    return { outputs: [model, model, model] };
+  },
+};
+
+const VAE_LOADER: NodeClass = {
+  name: 'VAELoader',
+  displayName: 'Load VAE',
+  category: 'loaders',
+  required: { vae_name: [(world) => world.models('vae')] },
+  outputs: ['VAE'],
+  run: ({ inputs }) => ({ outputs: [{ kind: 'model', name: str(inputs['vae_name']) }] }),
+};
+
+const STRENGTH = { default: 1, min: -100, max: 100, step: 0.01 };
+const LORA_LOADER: NodeClass = {
+  name: 'LoraLoader',
+  displayName: 'Load LoRA',
+  category: 'loaders',
+  required: {
+    model: ['MODEL', { tooltip: 'The diffusion model the LoRA will be applied to.' }],
+    clip: ['CLIP', { tooltip: 'The CLIP model the LoRA will be applied to.' }],
+    lora_name: [(world) => world.models('loras'), { tooltip: 'The name of the LoRA.' }],
+    strength_model: ['FLOAT', STRENGTH],
+    strength_clip: ['FLOAT', STRENGTH],
+  },
+  outputs: ['MODEL', 'CLIP'],
+  run: ({ inputs }) => ({ outputs: [inputs['model'], inputs['clip']] }),
+};
+
+const CLIP_TEXT_ENCODE: NodeClass = {
+  name: 'CLIPTextEncode',
+  displayName: 'CLIP Text Encode (Prompt)',
+  category: 'conditioning',
+  required: {
+    text: ['STRING', { multiline: true, dynamicPrompts: true, tooltip: 'The text to be encoded.' }],
+    clip: ['CLIP', { tooltip: 'The CLIP model used for encoding the text.' }],
+  },
+  outputs: ['CONDITIONING'],
+  run: ({ inputs }) => {
+    modelOf(inputs['clip']);
+    return { outputs: [{ kind: 'conditioning', text: str(inputs['text']) }] };
+  },
+};
+
+const EMPTY_LATENT: NodeClass = {
+  name: 'EmptyLatentImage',
+  displayName: 'Empty Latent Image',
+  category: 'latent',
+  required: {
+    width: [
+      'INT',
+      { default: 512, min: 16, max: 16384, step: 8, tooltip: 'The width of the latent images in pixels.' },
+    ],
+    height: [
+      'INT',
+      { default: 512, min: 16, max: 16384, step: 8, tooltip: 'The height of the latent images in pixels.' },
+    ],
+    batch_size: [
+      'INT',
+      { default: 1, min: 1, max: 4096, tooltip: 'The number of latent images in the batch.' },
+    ],
+  },
+  outputs: ['LATENT'],
+  run: ({ inputs }) => {
+    const floor8 = (value: unknown): number => Math.floor(num(value) / 8) * 8;
+    const latent: Latent = {
+      kind: 'latent',
+      width: floor8(inputs['width']),
+      height: floor8(inputs['height']),
+      batch: num(inputs['batch_size']),
+      subject: '',
+      source: [],
+    };
+    return { outputs: [latent] };
+  },
+};
+
+async function sample(call: NodeCall): Promise<NodeResult> {
+  const { inputs } = call;
+  const latent = latentOf(inputs['latent_image']);
+  const model = modelOf(inputs['model']);
+  const words = ['seed', 'steps', 'cfg', 'sampler_name', 'scheduler', 'denoise'].map((name) =>
+    String(inputs[name]),
+  );
+  const subject = [
+    model,
+    textOf(inputs['positive']),
+    textOf(inputs['negative']),
+    latent.subject,
+    ...words,
+  ].join('\0');
+  await call.useModel(model);
+  const steps = num(inputs['steps']);
+  for (let step = 1; step <= steps; step += 1) {
+    if (call.stepMs > 0) await call.sleep(call.stepMs);
+    await call.progress(
+      step,
+      steps,
+      call.previews ? await preview(latent, subject, step / steps) : undefined,
+    );
+  }
+  const keepsSource = num(inputs['denoise']) < 1;
+  return { outputs: [{ ...latent, subject, source: keepsSource ? latent.source : [] } satisfies Latent] };
+}
+
+async function preview(
+  latent: Latent,
+  subject: string,
+  progress: number,
+): Promise<{ format: 'JPEG'; bytes: Buffer }> {
+  const picture = sketch(latent.width, latent.height, `${subject}\0${0}`, progress);
+  return { format: 'JPEG', bytes: await jpeg(picture, latent.width, latent.height) };
+}
+
+const KSAMPLER: NodeClass = {
+  name: 'KSampler',
+  category: 'sampling',
+  description: 'Uses the provided model, positive and negative conditioning to denoise the latent image.',
+  required: {
+    model: ['MODEL', { tooltip: 'The model used for denoising the input latent.' }],
+    seed: [
+      'INT',
+      {
+        default: 0,
+        min: 0,
+        max: 18446744073709551615,
+        control_after_generate: true,
+        tooltip: 'The random seed used for creating the noise.',
+      },
+    ],
+    steps: [
+      'INT',
+      { default: 20, min: 1, max: 10000, tooltip: 'The number of steps used in the denoising process.' },
+    ],
+    cfg: [
+      'FLOAT',
+      {
+        default: 8,
+        min: 0,
+        max: 100,
+        step: 0.1,
+        round: 0.01,
+        tooltip: 'How closely the image follows the prompt.',
+      },
+    ],
+    sampler_name: [SAMPLERS, { tooltip: 'The algorithm used when sampling.' }],
+    scheduler: [SCHEDULERS, { tooltip: 'How noise is removed over the steps.' }],
+    positive: ['CONDITIONING', { tooltip: 'What should be in the image.' }],
+    negative: ['CONDITIONING', { tooltip: 'What should not be in the image.' }],
+    latent_image: ['LATENT', { tooltip: 'The latent image to denoise.' }],
+    denoise: [
+      'FLOAT',
+      {
+        default: 1,
+        min: 0,
+        max: 1,
+        step: 0.01,
+        tooltip: 'How much is changed; lower keeps more of the input.',
+      },
+    ],
+  },
+  outputs: ['LATENT'],
+  run: sample,
+};
+
+const VAE_DECODE: NodeClass = {
+  name: 'VAEDecode',
+  displayName: 'VAE Decode',
+  category: 'latent',
+  description: 'Decodes latent images back into pixel space images.',
+  required: {
+    samples: ['LATENT', { tooltip: 'The latent to be decoded.' }],
+    vae: ['VAE', { tooltip: 'The VAE model used for decoding the latent.' }],
+  },
+  outputs: ['IMAGE'],
+  outputNames: ['IMAGE'],
+  run: async ({ inputs }) => {
+    modelOf(inputs['vae']);
+    const latent = latentOf(inputs['samples']);
+    if (latent.source.length > 0) return { outputs: [images(latent.source)] };
+    const painted = Array.from({ length: latent.batch }, (_, index) =>
+      paint(latent.width, latent.height, `${latent.subject}\0${index}`),
+    );
+    return { outputs: [images(await Promise.all(painted))] };
+  },
+};
+
+const VAE_ENCODE: NodeClass = {
+  name: 'VAEEncode',
+  displayName: 'VAE Encode',
+  category: 'latent',
+  required: { pixels: ['IMAGE'], vae: ['VAE'] },
+  outputs: ['LATENT'],
+  run: ({ inputs }) => {
+    const pictures = picturesOf(inputs['pixels']);
+    const [first] = pictures;
+    const latent: Latent = {
+      kind: 'latent',
+      width: first?.width ?? 0,
+      height: first?.height ?? 0,
+      batch: pictures.length,
+      subject: 'encoded',
+      source: pictures,
+    };
+    return { outputs: [latent] };
+  },
+};
+
+const UPSCALE_LOADER: NodeClass = {
+  name: 'UpscaleModelLoader',
+  displayName: 'Load Upscale Model',
+  category: 'loaders',
+  pythonModule: 'comfy_extras.nodes_upscale_model',
+  required: { model_name: [(world) => world.models('upscale_models')] },
+  outputs: ['UPSCALE_MODEL'],
+  run: ({ inputs }) => ({ outputs: [{ kind: 'model', name: str(inputs['model_name']) } satisfies Model] }),
+};
+
+/** Tiles of 512 pixels that overlap by 32: the steps ComfyUI reports. */
+function tiles({ width, height }: Picture): number {
+  const along = (size: number): number => (size <= 512 ? 1 : Math.ceil((size - 32) / (512 - 32)));
+  return along(width) * along(height);
+}
+
+async function upscaleWithModel(call: NodeCall): Promise<NodeResult> {
+  const pictures = picturesOf(call.inputs['image']);
+  const model = modelOf(call.inputs['upscale_model']);
+  await call.useModel(model);
+  const factor = Number(/(?:^|[^0-9])([248])x|x([248])/i.exec(model)?.slice(1).find(Boolean) ?? 4);
+  const total = pictures.reduce((sum, picture) => sum + tiles(picture), 0);
+  for (let step = 1; step <= total; step += 1) {
+    if (call.stepMs > 0) await call.sleep(call.stepMs);
+    await call.progress(step, total);
+  }
+  const bigger = await Promise.all(pictures.map((picture) => upscale(picture, factor)));
+  return { outputs: [images(bigger)] };
+}
+
+const UPSCALE: NodeClass = {
+  name: 'ImageUpscaleWithModel',
+  displayName: 'Upscale Image (using Model)',
+  category: 'image/upscaling',
+  pythonModule: 'comfy_extras.nodes_upscale_model',
+  required: { upscale_model: ['UPSCALE_MODEL'], image: ['IMAGE'] },
+  outputs: ['IMAGE'],
+  run: upscaleWithModel,
+};
+
+const REMOVE_BACKGROUND: NodeClass = {
+  name: 'InspyrenetRembg',
+  displayName: 'Inspyrenet Rembg',
+  category: 'image',
+  pythonModule: 'custom_nodes.ComfyUI-Inspyrenet-Rembg',
+  required: { image: ['IMAGE'], torchscript_jit: [['default', 'on']] },
+  outputs: ['IMAGE', 'MASK'],
+  run: async (call) => {
+    await call.useModel('inspyrenet');
+    const cuts = picturesOf(call.inputs['image']).map(cutOut);
+    return {
+      outputs: [
+        images(cuts.map(({ cut }) => cut)),
+        { kind: 'mask', pictures: cuts.map(({ alpha }) => alpha) },
+      ],
+    };
+  },
+};
+
+export const MODEL_NODES: readonly NodeClass[] = [
+  KSAMPLER,
+  CHECKPOINT_LOADER,
+  CLIP_TEXT_ENCODE,
+  VAE_DECODE,
+  VAE_ENCODE,
+  VAE_LOADER,
+  LORA_LOADER,
+  EMPTY_LATENT,
+  UPSCALE_LOADER,
+  UPSCALE,
+  REMOVE_BACKGROUND,
+];

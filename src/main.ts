@@ -59,20 +59,17 @@ function simulateCommand(): Command {
     .option('--refuse-websockets', 'refuse every WebSocket, as a broken proxy would')
     .action(async (flags) => {
       const { port, host, stepMs, nodeMs, modelLoadMs, dataDir } = flags;
-      const options = {
-        port,
-        host,
+      const times = {
         stepMs,
         nodeMs,
         modelLoadMs,
         previewMethod: flags.previews ? 'latent' : 'none',
       } as const;
-      const all = {
-        ...options,
-        ...(dataDir ? { dataDir } : {}),
-        refuseWebsockets: Boolean(flags.refuseWebsockets),
-      };
-      await simulate(all, (url) => process.stdout.write(`simulated ComfyUI on ${url}\n`), stopSignal());
+      const place = { port, host, ...(dataDir ? { dataDir } : {}) };
+      const faults = { refuseSockets: Boolean(flags.refuseWebsockets) };
+      const announce = (url: string) => process.stdout.write(`simulated ComfyUI on ${url}\n`);
+      const crash = await simulate({ ...place, ...times, faults }, announce, stopSignal());
+      if (crash !== null) throw new Error(`the simulated ComfyUI died: ${crash}`);
     });
 }
 

@@ -1,15 +1,23 @@
 /** `comfyfleet simulate`: one simulated ComfyUI as a process of its own, for demos, tests and trying things out. */
 import { type SimulatorOptions, startSimulator } from '../simulator/simulator.ts';
 
-/** Runs until the signal aborts, or until it is told to crash. `announce` is called once with the URL. */
+/** Runs until the signal aborts (answers null) or the simulated process dies of what it was told to (answers why). */
 export async function simulate(
   options: SimulatorOptions,
   announce: (url: string) => void,
   signal: AbortSignal,
-): Promise<void> {
-  const simulator = await startSimulator(options);
+): Promise<string | null> {
+  let onCrash: (reason: string) => void = () => undefined;
+  const crashed = new Promise<string>((resolve) => {
+    onCrash = resolve;
+  });
+  const simulator = await startSimulator({ ...options, onCrash: (reason) => onCrash(reason) });
   announce(simulator.url);
-  if (!signal.aborted)
-    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  const asked = new Promise<null>((resolve) => {
+    if (signal.aborted) resolve(null);
+    signal.addEventListener('abort', () => resolve(null), { once: true });
+  });
+  const reason = await Promise.race([asked, crashed]);
   await simulator.stop();
+  return reason;
 }

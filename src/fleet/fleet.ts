@@ -1,0 +1,129 @@
+/** The instances jobs run on: who belongs to the fleet, how each one is, and how to reach it. */
+import { randomUUID } from 'node:crypto';
+import type { ComfyMessage } from '../comfyui/messages.ts';
+import type { Queue } from '../comfyui/queue.ts';
+import type { Config } from '../config.ts';
+import type { EventBus } from '../events/bus.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Service } from '../lib/service.ts';
+import { findClientId, findInventories } from '../store/instances.ts';
+import type { Store } from '../store/open.ts';
+import { settingOrCreate } from '../store/settings.ts';
+import type { InstanceState } from './instance-state.ts';
+import { Member, type MemberEvents } from './member.ts';
+import { registerInstances } from './registry.ts';
+
+export interface FleetOptions {
+  readonly store: Store;
+  readonly bus: EventBus;
+  readonly clock: Clock;
+  /** Numbers in [0, 1). */
+  readonly random: () => number;
+  /** Makes UUIDs; default random ones. */
+  readonly ids?: () => string;
+  readonly logger: Logger;
+  readonly config: Pick<
+    Config,
+    'comfyuiInstances' | 'probeIntervalMs' | 'probeTimeoutMs' | 'unhealthyAfterMisses' | 'comfyuiWebsocket'
+  >;
+}
+
+export type FleetListener = Partial<MemberEvents>;
+
+export interface Fleet extends Service {
+  /** Names this fleet's prompts on instances that others use too; known once started. */
+  readonly id: string;
+  instances(): InstanceState[];
+  members(): Member[];
+  /** Undefined when the instance does not belong to the fleet (any more). */
+  member(id: string): Member | undefined;
+  /** Hears what happens; returns the way to stop. A listener must not throw. */
+  listen(listener: FleetListener): () => void;
+}
+
+export function createFleet(options: FleetOptions): Fleet {
+  return new InstanceFleet(options);
+}
+
+class InstanceFleet implements Fleet {
+  readonly #options: FleetOptions;
+  readonly #listeners = new Set<FleetListener>();
+  #members: ReadonlyMap<string, Member> = new Map();
+  #id = '';
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+  }
+
+  get id(): string {
+    return this.#id;
+  }
+
+  instances(): InstanceState[] {
+    return this.members().map((member) => member.state());
+  }
+
+  members(): Member[] {
+    return [...this.#members.values()];
+  }
+
+  member(id: string): Member | undefined {
+    return this.#members.get(id);
+  }
+
+  listen(listener: FleetListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Resolves before the instances have answered: one that is down must not hold up the others. */
+  async start(): Promise<void> {
+    const { store, clock, config } = this.#options;
+    const ids = this.#options.ids ?? randomUUID;
+    this.#id = await settingOrCreate(store.db, 'fleet_id', ids);
+    const instances = await registerInstances(store, config.comfyuiInstances, ids, clock.now());
+    const inventories = await findInventories(
+      store.db,
+      instances.flatMap((instance) => instance.inventoryKey ?? []),
+    );
+    const members = new Map<string, Member>();
+    for (const instance of instances) {
+      const member = new Member({
+        ...this.#options,
+        ids,
+        instance,
+        inventory: inventories.get(instance.inventoryKey ?? '') ?? null,
+        clientId: await findClientId(store.db, instance.id),
+        fleetId: this.#id,
+        logger: this.#options.logger.child({ instance: instance.id }),
+        probeIntervalMs: config.probeIntervalMs,
+        probeTimeoutMs: config.probeTimeoutMs,
+        unhealthyAfterMisses: config.unhealthyAfterMisses,
+        useSocket: config.comfyuiWebsocket,
+        events: this.#events(),
+      });
+      members.set(instance.id, member);
+    }
+    this.#members = members;
+    for (const member of members.values()) await member.start();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.members().map((member) => member.stop()));
+  }
+
+  #events(): MemberEvents {
+    const tell = (call: (listener: FleetListener) => void): void => {
+      for (const listener of this.#listeners) call(listener);
+    };
+    return {
+      onChange: (id) => tell((listener) => listener.onChange?.(id)),
+      onMessage: (id: string, message: ComfyMessage, clientId: string) =>
+        tell((listener) => listener.onMessage?.(id, message, clientId)),
+      onSocket: (id, change) => tell((listener) => listener.onSocket?.(id, change)),
+      onQueue: (id: string, queue: Queue) => tell((listener) => listener.onQueue?.(id, queue)),
+      onComeback: (id) => tell((listener) => listener.onComeback?.(id)),
+    };
+  }
+}

@@ -1,0 +1,13 @@
+/** An instance of the fleet as it is now: its row and what only this process knows. */
+import type { Inventory } from '../domain/capabilities.ts';
+import type { Instance } from '../domain/instance.ts';
+
+export interface InstanceState {
+  readonly instance: Instance;
+  /** It answered when it was last asked. */
+  readonly answering: boolean;
+  /** Its WebSocket is open. */
+  readonly listening: boolean;
+  /** Null until its lists are read. */
+  readonly inventory: Inventory | null;
+}

@@ -1,0 +1,178 @@
+/**
+ * Asks one instance how it is, for ever: its queue at each probe, its version and memory at first contact and now and
+ * then, its lists at first contact and whenever it comes back. Never two probes at once.
+ */
+import type { ComfyHttp } from '../comfyui/http.ts';
+import type { HttpFailure } from '../comfyui/http-failure.ts';
+import type { ObjectInfo } from '../comfyui/object-info.ts';
+import type { Queue } from '../comfyui/queue.ts';
+import type { SystemStats } from '../comfyui/system-stats.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import { Loop } from '../lib/loop.ts';
+import type { Service } from '../lib/service.ts';
+import { afterProbe, type HealthRecord, NEVER_PROBED, nextProbeInMs } from './health.ts';
+
+export interface ProberOptions {
+  readonly http: ComfyHttp;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly unhealthyAfterMisses: number;
+  /** What is amiss although it answers, one line, or null. */
+  readonly doubt: () => string | null;
+  /** One probe is done. Rejections are logged. */
+  readonly onProbe: (probe: Probe) => Promise<void>;
+  readonly onInventory: (info: ObjectInfo) => Promise<void>;
+}
+
+export interface Probe {
+  readonly record: HealthRecord;
+  /** Null when it did not answer. */
+  readonly queue: Queue | null;
+  /** Null when it was not asked, or did not answer. */
+  readonly stats: SystemStats | null;
+  /** It answers again, or for the first time. */
+  readonly cameBack: boolean;
+}
+
+const STATS_EVERY = 6;
+const STATS_DEADLINE_MS = 3000;
+const INVENTORY_DEADLINE_MS = 30_000;
+/** Model files are added while an instance runs. */
+const INVENTORY_REFRESH_MS = 600_000;
+const EMPTY_QUEUE: Queue = { running: [], pending: [] };
+
+export class Prober implements Service {
+  readonly #options: ProberOptions;
+  readonly #probing: Loop;
+  readonly #reading: Loop;
+  #record: HealthRecord = NEVER_PROBED;
+  #probes = 0;
+
+  constructor(options: ProberOptions) {
+    const { clock, logger } = options;
+    this.#options = options;
+    this.#probing = new Loop({
+      name: 'probe',
+      intervalMs: () => nextProbeInMs(this.#record, options.intervalMs, options.random),
+      step: (signal) => this.#probe(signal),
+      clock,
+      logger,
+    });
+    this.#reading = new Loop({
+      name: 'inventory',
+      intervalMs: INVENTORY_REFRESH_MS,
+      step: (signal) => this.#readInventory(signal),
+      clock,
+      logger,
+    });
+  }
+
+  get record(): HealthRecord {
+    return this.#record;
+  }
+
+  async start(): Promise<void> {
+    await this.#probing.start();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#probing.stop(), this.#reading.stop()]);
+  }
+
+  /** Asks again soon: something happened that a probe will show. */
+  probeSoon(): void {
+    this.#probing.wake();
+  }
+
+  /** Resolves when no probe is under way. */
+  async settled(): Promise<void> {
+    await this.#probing.settled();
+  }
+
+  /** Somebody else tried to reach it and could not: it gets no work until it answers a probe. */
+  noteFailure(error: string): void {
+    this.#missed(error);
+    this.#probing.wake();
+  }
+
+  async #probe(signal: AbortSignal): Promise<void> {
+    const { clock, timeoutMs, onProbe, doubt } = this.#options;
+    const before = this.#record;
+    const startedAt = clock.monotonic();
+    const queue = await this.#readQueue(signal);
+    if (signal.aborted) return;
+    if (!('running' in queue)) {
+      this.#missed(describe(queue));
+      await onProbe({ record: this.#record, queue: null, stats: null, cameBack: false });
+      return;
+    }
+    const responseMs = Math.min(clock.monotonic() - startedAt, timeoutMs);
+    this.#record = afterProbe(
+      before,
+      { kind: 'answered', responseMs, doubt: doubt() },
+      clock.now(),
+      this.#options.unhealthyAfterMisses,
+    );
+    const cameBack = before.upSince === null;
+    const stats = await this.#readStats(cameBack, signal);
+    if (signal.aborted) return;
+    await onProbe({ record: this.#record, queue, stats, cameBack });
+    if (cameBack) await this.#rereadInventory();
+  }
+
+  #missed(error: string): void {
+    const { clock, unhealthyAfterMisses } = this.#options;
+    this.#record = afterProbe(this.#record, { kind: 'missed', error }, clock.now(), unhealthyAfterMisses);
+  }
+
+  /** The cheap question first: the queue itself carries every graph in it. */
+  async #readQueue(signal: AbortSignal): Promise<Queue | HttpFailure> {
+    const { http, timeoutMs } = this.#options;
+    const call = { deadlineMs: timeoutMs, signal };
+    const count = await http.getPromptCount(call);
+    if (!count.ok) return count;
+    if (count.value === 0) return EMPTY_QUEUE;
+    const queue = await http.getQueue(call);
+    return queue.ok ? queue.value : queue;
+  }
+
+  async #readStats(cameBack: boolean, signal: AbortSignal): Promise<SystemStats | null> {
+    const due = cameBack || this.#probes % STATS_EVERY === 0;
+    this.#probes++;
+    if (!due) return null;
+    const stats = await this.#options.http.getSystemStats({ deadlineMs: STATS_DEADLINE_MS, signal });
+    return stats.ok ? stats.value : null;
+  }
+
+  /** Beside the probes: a list of many nodes may take its time. */
+  async #rereadInventory(): Promise<void> {
+    await this.#reading.start();
+    this.#reading.wake();
+  }
+
+  async #readInventory(signal: AbortSignal): Promise<void> {
+    const call = { deadlineMs: INVENTORY_DEADLINE_MS, signal };
+    const info = await this.#options.http.getObjectInfo(call);
+    if (info.ok) await this.#options.onInventory(info.value);
+    else if (!signal.aborted) {
+      this.#options.logger.warn({ reason: describe(info) }, 'the lists of an instance could not be read');
+    }
+  }
+}
+
+function describe(failure: HttpFailure): string {
+  switch (failure.reason) {
+    case 'refused':
+      return `connection refused (${failure.message})`;
+    case 'timeout':
+      return 'no answer in time';
+    case 'status':
+      return `answered with status ${failure.status ?? 0}`;
+    default:
+      return `${failure.reason}: ${failure.message}`;
+  }
+}

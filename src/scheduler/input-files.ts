@@ -1,0 +1,73 @@
+/**
+ * Hands the files a graph takes to an instance. Names come from the content, so that the same file is uploaded once and
+ * no two files get in each other's way; what an instance has is remembered until it comes back from being away.
+ */
+import mime from 'mime';
+import type { HttpFailure } from '../comfyui/http-failure.ts';
+import type { FileRef } from '../domain/graph.ts';
+import type { Member } from '../fleet/member.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+
+export type HandOver =
+  | { readonly kind: 'there'; readonly name: string }
+  /** The stored file is gone. */
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'failed'; readonly failure: HttpFailure };
+
+const UPLOAD_DEADLINE_MS = 120_000;
+
+export class InputFiles {
+  readonly #storage: BlobStore;
+  /** Instance id to content hash to the upload, done or under way. */
+  readonly #known = new Map<string, Map<string, Promise<HandOver>>>();
+
+  constructor(storage: BlobStore) {
+    this.#storage = storage;
+  }
+
+  /** The name under which the instance has the file, uploading it when it is not known to be there. */
+  async handOver(member: Member, tenant: string, ref: FileRef): Promise<HandOver> {
+    let files = this.#known.get(member.id);
+    if (!files) {
+      files = new Map();
+      this.#known.set(member.id, files);
+    }
+    const underWay = files.get(ref.sha256);
+    if (underWay) return underWay;
+    const upload = this.#upload(member, tenant, ref);
+    files.set(ref.sha256, upload);
+    const result = await upload;
+    // only what worked is remembered
+    if (result.kind !== 'there' && files.get(ref.sha256) === upload) files.delete(ref.sha256);
+    return result;
+  }
+
+  /** The instance may have lost its files. */
+  forget(instanceId: string): void {
+    this.#known.delete(instanceId);
+  }
+
+  async #upload(member: Member, tenant: string, ref: FileRef): Promise<HandOver> {
+    const blob = await this.#storage.open(tenant, ref.sha256).catch(() => null);
+    if (!blob) return { kind: 'gone' };
+    const uploaded = await member.http.upload(
+      {
+        filename: uploadName(ref),
+        mimeType: ref.mimeType,
+        size: blob.total,
+        content: blob.stream,
+        type: 'input',
+      },
+      { deadlineMs: UPLOAD_DEADLINE_MS },
+    );
+    if (!uploaded.ok) return { kind: 'failed', failure: uploaded };
+    const { subfolder, filename } = uploaded.value;
+    return { kind: 'there', name: subfolder ? `${subfolder}/${filename}` : filename };
+  }
+}
+
+export const UPLOAD_PREFIX = 'cf_';
+
+function uploadName(ref: FileRef): string {
+  return `${UPLOAD_PREFIX}${ref.sha256}.${mime.getExtension(ref.mimeType) ?? 'bin'}`;
+}

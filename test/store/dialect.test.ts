@@ -1,0 +1,68 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Kysely, sql } from 'kysely';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createDialect } from '../../src/store/dialect.ts';
+import type { Synchronous } from '../../src/store/sqlite-database.ts';
+import { dialectContract } from './dialect.contract.ts';
+
+async function openSqlite<T>(synchronous: Synchronous = 'NORMAL', heard: string[] = []) {
+  const dataDir = await mkdtemp(join(tmpdir(), 'comfyfleet-dialect-'));
+  const dialect = createDialect({ dataDir, synchronous, listeners: new Set([(q: string) => heard.push(q)]) });
+  const db = new Kysely<T>({ dialect });
+  return {
+    db,
+    async close() {
+      await db.destroy();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+dialectContract('SQLite', { open: () => openSqlite(), bytesType: 'blob' });
+
+describe('createDialect', () => {
+  const ends: (() => Promise<void>)[] = [];
+  afterEach(async () => {
+    for (const end of ends.splice(0)) await end();
+  });
+
+  it.each(['FULL', 'NORMAL'] as const)('writes ahead and syncs as asked: %s', async (synchronous) => {
+    const { db, close } = await openSqlite(synchronous);
+    ends.push(close);
+    const pragma = async (name: string) => (await sql.raw<object>(`pragma ${name}`).execute(db)).rows[0];
+    expect(await pragma('journal_mode')).toEqual({ journal_mode: 'wal' });
+    expect(await pragma('synchronous')).toEqual({ synchronous: synchronous === 'FULL' ? 2 : 1 });
+    expect(await pragma('foreign_keys')).toEqual({ foreign_keys: 1 });
+  });
+
+  it('tells the text of every statement but those around a transaction', async () => {
+    const heard: string[] = [];
+    const { db, close } = await openSqlite('NORMAL', heard);
+    ends.push(close);
+    await db.transaction().execute((tx) => sql`select ${1} as one`.execute(tx));
+    expect(heard).toEqual(['select ? as one']);
+  });
+
+  it('answers rightly when far more different statements come than it keeps', async () => {
+    const { db, close } = await openSqlite();
+    ends.push(close);
+    for (let round = 0; round < 2; round++) {
+      for (let n = 0; n < 400; n++) {
+        const { rows } = await sql<{ n: number }>`select ${1} + ${sql.lit(n)} as n`.execute(db);
+        expect(rows).toEqual([{ n: n + 1 }]);
+      }
+    }
+  });
+
+  it.each([
+    ['postgres://user:hunter2@db/fleet', /Postgres.*not support/],
+    ['mysql://user:hunter2@db/fleet', /scheme "mysql"/],
+    ['hunter2', /unknown scheme/],
+  ])('refuses a database it cannot serve, without repeating the URL', (url, message) => {
+    const create = () => createDialect({ url, dataDir: '.', synchronous: 'FULL', listeners: new Set() });
+    expect(create).toThrow(message);
+    expect(create).not.toThrow(/hunter2/);
+  });
+});

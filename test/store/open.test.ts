@@ -1,0 +1,76 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createLogger } from '../../src/lib/logger.ts';
+import { takeTerm } from '../../src/store/leases.ts';
+import { openStore, type Store } from '../../src/store/open.ts';
+import { settingOrCreate } from '../../src/store/settings.ts';
+
+describe('openStore', () => {
+  let dataDir: string;
+  const opened: Store[] = [];
+  const open = async (): Promise<Store> => {
+    const store = await openStore({ dataDir, logger: createLogger('silent') });
+    opened.push(store);
+    return store;
+  };
+
+  beforeEach(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'comfyfleet-open-'));
+  });
+  afterEach(async () => {
+    for (const store of opened.splice(0)) await store.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  it('keeps what was written when it is opened again', async () => {
+    const first = await open();
+    expect(await settingOrCreate(first.db, 'key', () => 'made once')).toBe('made once');
+    await first.stop();
+    const second = await open();
+    expect(await settingOrCreate(second.db, 'key', () => 'made twice')).toBe('made once');
+  });
+
+  it('opens a folder once at a time, and again after stop', async () => {
+    const first = await open();
+    await expect(open()).rejects.toThrow('in use by process');
+    await first.stop();
+    await first.stop();
+    expect(await (await open()).healthy()).toBe(true);
+  });
+
+  it('is healthy while it is open', async () => {
+    const store = await open();
+    await store.start();
+    expect(await store.healthy()).toBe(true);
+    await store.stop();
+    expect(await store.healthy()).toBe(false);
+  });
+
+  it('leaves the folder free when the URL is not served', async () => {
+    const logger = createLogger('silent');
+    await expect(openStore({ dataDir, logger, url: 'postgres://h/d' })).rejects.toThrow('Postgres');
+    expect(await (await open()).healthy()).toBe(true);
+  });
+
+  it('frees a lease that a killed process left, with a greater term', async () => {
+    const first = await open();
+    const term = await takeTerm(first.db, 'scheduler', 'a', 1_000, 60_000);
+    await first.stop();
+    const second = await open();
+    expect(await takeTerm(second.db, 'scheduler', 'b', 2_000, 60_000)).toBe((term ?? 0) + 1);
+  });
+
+  it('tells listeners of statements until they stop listening', async () => {
+    const store = await open();
+    let heard = 0;
+    const stop = store.onQuery(() => {
+      heard += 1;
+    });
+    await store.healthy();
+    stop();
+    await store.healthy();
+    expect(heard).toBe(1);
+  });
+});

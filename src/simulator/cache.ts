@@ -74,7 +74,7 @@ export class NodeCache {
 }
 
 function instanceKey(id: string, node: JsonObject): string {
-  return `${id}\0${String(node['class_type'])}`;
+  return `${id}\0${String(node.class_type)}`;
 }
 
 function cacheKeys(
@@ -91,7 +91,7 @@ function cacheKeys(
     // A missing node never equals itself; a cycle has no key of its own.
     if (!node || open.has(id)) return `${prefix}?${id}`;
     open.add(id);
-    const inputs = isObject(node['inputs']) ? node['inputs'] : {};
+    const inputs = isObject(node.inputs) ? node.inputs : {};
     const parts = Object.keys(inputs)
       .sort()
       .map((name) => {
@@ -99,7 +99,7 @@ function cacheKeys(
         return isLink(value) ? [name, 0, keyOf(value[0]), value[1]] : [name, value];
       });
     open.delete(id);
-    const text = JSON.stringify([node['class_type'], changed.get(id) ?? false, parts]);
+    const text = JSON.stringify([node.class_type, changed.get(id) ?? false, parts]);
     const key = prefix + createHash('sha1').update(text).digest('base64url');
     keys.set(id, key);
     return key;

@@ -70,7 +70,10 @@ export async function controlRoute(
 
 function changeFaults(exchange: Exchange, body: Json | undefined, control: SimulatorControl): void {
   const change = parseFaults(body);
-  if (typeof change === 'string') return sendJson(exchange, { error: change }, 400);
+  if (typeof change === 'string') {
+    sendJson(exchange, { error: change }, 400);
+    return;
+  }
   control.setFaults(change);
   sendJson(exchange, control.faults);
 }
@@ -84,7 +87,10 @@ function changeOptions(exchange: Exchange, body: Json | undefined, control: Simu
         ([key, value]) => !known.includes(key) || (NUMBERS.includes(key) && typeof value !== 'number'),
       )?.[0]
     : 'body';
-  if (wrong !== undefined) return sendJson(exchange, { error: `bad option ${wrong}` }, 400);
+  if (wrong !== undefined) {
+    sendJson(exchange, { error: `bad option ${wrong}` }, 400);
+    return;
+  }
   control.adjust(body as AdjustableOptions);
   sendEmpty(exchange);
 }
@@ -96,8 +102,8 @@ function afterReply(
   control: SimulatorControl,
   route: string,
 ): void {
-  if (isObject(body) && typeof body['restartAfterMs'] === 'number')
-    control.setFaults({ restartAfterMs: body['restartAfterMs'] });
+  if (isObject(body) && typeof body.restartAfterMs === 'number')
+    control.setFaults({ restartAfterMs: body.restartAfterMs });
   exchange.response.on('finish', () => {
     setImmediate(() => {
       void (route === 'POST /crash' ? control.crash('asked for') : control.restart());

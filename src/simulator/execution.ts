@@ -81,7 +81,7 @@ export class Execution {
       if (!nodeClass?.changed) continue;
       const call = this.host.call(this, id, nodeClass, {});
       const value = await nodeClass.changed(this.graph.inputs(id), call);
-      node['is_changed'] = [value];
+      node.is_changed = [value];
       changed.set(id, value);
     }
     return changed;

@@ -78,7 +78,7 @@ function checkFault(key: keyof Faults, value: Json, known: Faults): string | und
   if (key === 'nodeErrors') {
     const good =
       isObject(value) &&
-      Object.values(value).every((error) => isObject(error) && typeof error['message'] === 'string');
+      Object.values(value).every((error) => isObject(error) && typeof error.message === 'string');
     return good ? undefined : 'nodeErrors: {class: {type, message}} is expected';
   }
   if (key === 'outOfMemory')

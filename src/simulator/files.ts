@@ -57,6 +57,12 @@ export class Files {
         `**** ERROR: Saving image outside the output folder is not allowed.\n full_output_folder: ${folder}`,
       );
     }
+    if (file.exactName) {
+      await mkdir(folder, { recursive: true });
+      const filename = `${name}.${file.extension}`;
+      await writeFile(join(folder, filename), file.bytes);
+      return { filename, subfolder, type: file.type };
+    }
     const key = `${folder}\0${name.toLowerCase()}`;
     if (!this.counters.has(key)) {
       const highest = await highestNumber(folder, name);

@@ -30,15 +30,15 @@ export class RunningGraph {
     return node;
   }
   inputs(id: string): JsonObject {
-    const inputs = this.node(id)['inputs'];
+    const inputs = this.node(id).inputs;
     return isObject(inputs) ? inputs : {};
   }
   classOf(id: string): string {
-    return String(this.node(id)['class_type']);
+    return String(this.node(id).class_type);
   }
   add(id: string, node: JsonObject, parent: string): void {
     this.nodes.set(id, node);
-    const display = node['override_display_id'];
+    const display = node.override_display_id;
     this.made.set(id, { parent, display: this.displayId(typeof display === 'string' ? display : parent) });
   }
   displayId(id: string): string {

@@ -56,7 +56,7 @@ export async function infoRoute(
     '/system_stats': () => systemStats(life, setting),
     '/prompt': () => life.status(),
     '/models': () => Object.keys(models),
-    '/embeddings': () => (models['embeddings'] ?? []).map((name) => name.replace(/\.[^.]*$/, '')),
+    '/embeddings': () => (models.embeddings ?? []).map((name) => name.replace(/\.[^.]*$/, '')),
     '/extensions': () => [],
     '/settings': () => ({}),
     '/i18n': () => ({}),
@@ -83,7 +83,10 @@ async function oneClass(exchange: Exchange, life: ServerLife, setting: LifeSetti
 function modelFolder(exchange: Exchange, { options }: LifeSetting): void {
   const folder = decodeURIComponent(exchange.path.split('/').at(-1) ?? '');
   const names = options.models[folder];
-  if (!names) return sendEmpty(exchange, 404);
+  if (!names) {
+    sendEmpty(exchange, 404);
+    return;
+  }
   const detailed = exchange.path.startsWith('/experiment');
   const modified = 1795319372.1431894;
   const details = names.map((name) => ({

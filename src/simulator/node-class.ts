@@ -87,6 +87,8 @@ export interface SavedFile {
   readonly extension: string;
   readonly size?: { readonly width: number; readonly height: number };
   readonly bytes: Buffer;
+  /** No number: the prefix is the name. */
+  readonly exactName?: boolean;
 }
 
 export interface SavedEntry {

@@ -14,12 +14,12 @@ export async function describeNode(node: NodeClass, world: NodeWorld): Promise<R
   const input: Record<string, unknown> = { required: await shownInputs(node.required, world) };
   const order: Record<string, string[]> = { required: Object.keys(node.required) };
   if (node.optional) {
-    input['optional'] = await shownInputs(node.optional, world);
-    order['optional'] = Object.keys(node.optional);
+    input.optional = await shownInputs(node.optional, world);
+    order.optional = Object.keys(node.optional);
   }
   if (node.hidden) {
-    input['hidden'] = node.hidden;
-    order['hidden'] = Object.keys(node.hidden);
+    input.hidden = node.hidden;
+    order.hidden = Object.keys(node.hidden);
   }
   return {
     input,

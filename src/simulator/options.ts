@@ -35,6 +35,11 @@ export interface SimulatorOptions {
   /** --enable-compress-response-body. */
   readonly compressResponses?: boolean;
   readonly version?: string;
+  /**
+   * The outputs of a prompt in the order in which they are to run. ComfyUI keeps them in a Python set, so its order
+   * changes from process to process. Default: as in the graph.
+   */
+  readonly orderOutputs?: (ids: readonly string[]) => readonly string[];
   readonly faults?: Partial<Faults>;
   readonly clock?: Clock;
   /** Told when the simulated process dies by itself. */
@@ -99,5 +104,6 @@ export function resolveOptions(options: SimulatorOptions): ResolvedOptions {
     corsOrigin: options.corsOrigin,
     compressResponses: options.compressResponses ?? false,
     version: options.version ?? '0.3.64',
+    orderOutputs: options.orderOutputs ?? ((ids) => ids),
   };
 }

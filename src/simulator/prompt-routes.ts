@@ -16,13 +16,13 @@ function jsonOf(body: Buffer): Json {
 
 function numberOf(body: Json, life: ServerLife): number {
   if (isObject(body) && 'number' in body) {
-    const number = toFloat(body['number'] ?? null);
+    const number = toFloat(body.number ?? null);
     if (number === undefined) throw new PythonError('TypeError', 'float() argument');
     return number;
   }
   const counted = life.nextNumber;
   life.nextNumber += 1;
-  return isObject(body) && body['front'] ? -counted : counted;
+  return isObject(body) && body.front ? -counted : counted;
 }
 
 const NO_PROMPT = {
@@ -46,22 +46,18 @@ export async function postPrompt(
   const number = numberOf(body, life);
   if (!isObject(body) || !('prompt' in body))
     return sendJson(exchange, { error: NO_PROMPT, node_errors: {} }, 400);
-  const prompt = body['prompt'] ?? null;
-  const promptId = 'prompt_id' in body ? toStr(body['prompt_id'] ?? null) : life.makeId();
-  const checked = await validatePrompt(
-    prompt,
-    body['partial_execution_targets'],
-    setting.classes,
-    life.world,
-  );
-  let extraData: Json = 'extra_data' in body ? (body['extra_data'] ?? null) : {};
+  const prompt = body.prompt ?? null;
+  const promptId = 'prompt_id' in body ? toStr(body.prompt_id ?? null) : life.makeId();
+  const checked = await validatePrompt(prompt, body.partial_execution_targets, setting.classes, life.world);
+  let extraData: Json = 'extra_data' in body ? (body.extra_data ?? null) : {};
   if ('client_id' in body) {
     if (!isObject(extraData)) throw new PythonError('TypeError', 'object does not support item assignment');
-    extraData = { ...extraData, client_id: body['client_id'] ?? null };
+    extraData = { ...extraData, client_id: body.client_id ?? null };
   }
   if (!checked.ok) return sendJson(exchange, { error: checked.error, node_errors: checked.nodeErrors }, 400);
   if (!isObject(prompt)) throw new PythonError('TypeError', 'prompt');
-  const item: QueueItem = { number, promptId, prompt, extraData, outputs: checked.outputs };
+  const outputs = [...setting.options.orderOutputs(checked.outputs)];
+  const item: QueueItem = { number, promptId, prompt, extraData, outputs };
   life.queue.put(item);
   if (crashOnPrompt) return life.crash('crash on prompt');
   sendJson(exchange, { prompt_id: promptId, number: fromFloat(number), node_errors: checked.nodeErrors });
@@ -77,15 +73,15 @@ export function getQueue(exchange: Exchange, life: ServerLife): void {
 
 export function postQueue(exchange: Exchange, bytes: Buffer, life: ServerLife): void {
   const body = containerOf(jsonOf(bytes));
-  if (body['clear']) life.queue.clear();
-  for (const id of idsOf(body['delete'])) life.queue.delete(id);
+  if (body.clear) life.queue.clear();
+  for (const id of idsOf(body.delete)) life.queue.delete(id);
   sendEmpty(exchange);
 }
 
 export function postHistory(exchange: Exchange, bytes: Buffer, life: ServerLife): void {
   const body = containerOf(jsonOf(bytes));
-  if (body['clear']) life.queue.clearHistory();
-  for (const id of idsOf(body['delete'])) life.queue.deleteHistory(id);
+  if (body.clear) life.queue.clearHistory();
+  for (const id of idsOf(body.delete)) life.queue.deleteHistory(id);
   sendEmpty(exchange);
 }
 
@@ -120,7 +116,7 @@ function integerOf(text: string | null): number | undefined {
 export function postInterrupt(exchange: Exchange, bytes: Buffer, life: ServerLife): void {
   const body = parseJson(bytes.toString('utf8')) ?? (bytes.toString('utf8').trim() === 'null' ? null : {});
   if (!isObject(body)) throw new PythonError('AttributeError', "object has no attribute 'get'");
-  const id = body['prompt_id'];
+  const id = body.prompt_id;
   const aimed = id !== undefined && id !== null && id !== '' && id !== false && id !== 0;
   if (!aimed || life.queue.running().some((item) => item.promptId === id)) life.interrupt();
   sendEmpty(exchange);
@@ -129,7 +125,7 @@ export function postInterrupt(exchange: Exchange, bytes: Buffer, life: ServerLif
 export function postFree(exchange: Exchange, bytes: Buffer, life: ServerLife): void {
   const body = jsonOf(bytes);
   if (!isObject(body)) throw new PythonError('AttributeError', "object has no attribute 'get'");
-  if (body['unload_models']) life.queue.setFlag('unload_models');
-  if (body['free_memory']) life.queue.setFlag('free_memory');
+  if (body.unload_models) life.queue.setFlag('unload_models');
+  if (body.free_memory) life.queue.setFlag('free_memory');
   sendEmpty(exchange);
 }

@@ -148,7 +148,7 @@ export class ServerLife {
     this.interruptFlag = false;
     if (!isObject(item.extraData))
       throw new PythonError('TypeError', "argument of type 'NoneType' is not iterable");
-    const owner = item.extraData['client_id'];
+    const owner = item.extraData.client_id;
     this.clientId = typeof owner === 'string' ? owner : null;
     this.record = {
       promptId: item.promptId,
@@ -233,7 +233,7 @@ export class ServerLife {
     inputs: Record<string, unknown>,
   ): NodeCall {
     const { options, files, clock, random } = this.setting;
-    const extra = isObject(run.item.extraData) ? (run.item.extraData['extra_pnginfo'] ?? null) : null;
+    const extra = isObject(run.item.extraData) ? (run.item.extraData.extra_pnginfo ?? null) : null;
     return {
       ...this.world,
       nodeId,

@@ -39,8 +39,8 @@ export class Sockets {
     socket.on('message', (data, isBinary) => {
       const message = isBinary || !Buffer.isBuffer(data) ? undefined : parseJson(data.toString('utf8'));
       if (!isObject(message)) return;
-      if (first && message['type'] === 'feature_flags') {
-        const flags = message['data'] ?? {};
+      if (first && message.type === 'feature_flags') {
+        const flags = message.data ?? {};
         const entry = this.entries.get(id);
         if (entry && isObject(flags)) entry.flags = flags;
         this.send('feature_flags', serverFlags, id);

@@ -103,13 +103,13 @@ async function freePlace(
 /** The original with the mask's alpha; undefined when the original is missing (then nothing is written, still 200). */
 async function masked(form: Form, bytes: Buffer, files: Files): Promise<Buffer | undefined> {
   const reference = parseJson(form.fields.get('original_ref') ?? '');
-  const named = isObject(reference) ? reference['filename'] : undefined;
+  const named = isObject(reference) ? reference.filename : undefined;
   if (!isObject(reference) || typeof named !== 'string') throw new PythonError('TypeError', 'original_ref');
   const { name, type } = annotated(named);
-  const folderType = type ?? String(reference['type'] ?? 'output');
+  const folderType = type ?? String(reference.type ?? 'output');
   if (name === '' || name.startsWith('/') || name.includes('..') || !isFolderType(folderType))
     return undefined;
-  const path = await files.find(folderType, join(String(reference['subfolder'] ?? ''), name));
+  const path = await files.find(folderType, join(String(reference.subfolder ?? ''), name));
   if (path === undefined) return undefined;
   const alpha = await sharp(bytes)
     .ensureAlpha()

@@ -56,7 +56,7 @@ export async function validatePrompt(
         `Node ID '#${id}'`,
       );
     }
-    const name = toStr(node['class_type'] ?? null);
+    const name = toStr(node.class_type ?? null);
     const nodeClass = classes.get(name);
     if (!nodeClass)
       return refuse(
@@ -93,7 +93,7 @@ async function validateOutputs(outputs: readonly string[], checking: Checking): 
       nodeErrors[id] ??= {
         errors: reasons,
         dependent_outputs: [],
-        class_type: isObject(node) ? node['class_type'] : null,
+        class_type: isObject(node) ? node.class_type : null,
       };
       nodeErrors[id].dependent_outputs.push(output);
     }
@@ -137,12 +137,12 @@ async function validateNode(id: string, checking: Checking): Promise<Verdict> {
 }
 
 async function validateInputs(node: JsonObject, checking: Checking): Promise<Verdict> {
-  const inputs = node['inputs'];
+  const inputs = node.inputs;
   if (inputs === undefined)
     throw new PythonError('KeyError', "'inputs'", [trace('execution.py', 730, 'validate_inputs')]);
   if (!isObject(inputs)) throw new PythonError('TypeError', 'inputs is not a dict');
-  const nodeClass = checking.classes.get(String(node['class_type']));
-  if (!nodeClass) throw new PythonError('KeyError', toRepr(node['class_type'] ?? null));
+  const nodeClass = checking.classes.get(String(node.class_type));
+  if (!nodeClass) throw new PythonError('KeyError', toRepr(node.class_type ?? null));
   const reasons: Reason[] = [];
   let valid = true;
   for (const [name, spec] of Object.entries({ ...nodeClass.required, ...nodeClass.optional })) {
@@ -223,7 +223,7 @@ async function validateLink(
 }
 
 function sourceType(source: JsonObject, slot: Json, classes: ReadonlyMap<string, NodeClass>): string {
-  const types = classes.get(String(source['class_type']))?.outputs ?? [];
+  const types = classes.get(String(source.class_type))?.outputs ?? [];
   if (typeof slot !== 'number' || !Number.isInteger(slot)) {
     throw new PythonError('TypeError', 'tuple indices must be integers or slices', [
       trace('execution.py', 790, 'validate_inputs'),
@@ -261,7 +261,7 @@ async function validateValue(
   world: NodeWorld,
 ): Promise<Reason | undefined> {
   const wrapped = inputs[name] ?? null;
-  const given = isObject(wrapped) && '__value__' in wrapped ? (wrapped['__value__'] ?? null) : wrapped;
+  const given = isObject(wrapped) && '__value__' in wrapped ? (wrapped.__value__ ?? null) : wrapped;
   inputs[name] = given;
   let value = given;
   try {

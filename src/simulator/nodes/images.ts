@@ -20,11 +20,11 @@ const HIDDEN = { prompt: 'PROMPT', extra_pnginfo: 'EXTRA_PNGINFO' };
 const SIZE = { default: 512, min: 0, max: 16384, step: 1 };
 
 async function loadImage(call: NodeCall): Promise<NodeResult> {
-  const path = await call.inputPath(str(call.inputs['image']));
+  const path = await call.inputPath(str(call.inputs.image));
   if (path === undefined)
     throw new PythonError(
       'FileNotFoundError',
-      `[Errno 2] No such file or directory: '${str(call.inputs['image'])}'`,
+      `[Errno 2] No such file or directory: '${str(call.inputs.image)}'`,
     );
   return loaded(await readFile(path));
 }
@@ -44,7 +44,7 @@ const LOAD_IMAGE: NodeClass = {
   required: { image: [(world) => world.inputFiles(), { image_upload: true }] },
   outputs: ['IMAGE', 'MASK'],
   changed: async (inputs, world) => {
-    const path = await world.inputPath(str(inputs['image']));
+    const path = await world.inputPath(str(inputs.image));
     return path === undefined
       ? null
       : createHash('sha256')
@@ -69,7 +69,7 @@ const LOAD_BASE64: NodeClass = {
   required: { image: ['STRING', { multiline: true }] },
   outputs: ['IMAGE', 'MASK'],
   run: (call) => {
-    const text = str(call.inputs['image']).replace(/[^A-Za-z0-9+/]/g, '');
+    const text = str(call.inputs.image).replace(/[^A-Za-z0-9+/]/g, '');
     if (text.length % 4 === 1) {
       const message = `Invalid base64-encoded string: number of data characters (${text.length}) cannot be 1 more than a multiple of 4`;
       throw new PythonError('binascii.Error', message);
@@ -100,8 +100,8 @@ const EMPTY_IMAGE: NodeClass = {
   },
   outputs: ['IMAGE'],
   run: ({ inputs }) => {
-    const picture = sharedPlain(num(inputs['width']), num(inputs['height']), num(inputs['color']));
-    return { outputs: [images(Array.from({ length: num(inputs['batch_size']) }, () => picture))] };
+    const picture = sharedPlain(num(inputs.width), num(inputs.height), num(inputs.color));
+    return { outputs: [images(Array.from({ length: num(inputs.batch_size) }, () => picture))] };
   },
 };
 
@@ -118,15 +118,15 @@ const IMAGE_SCALE: NodeClass = {
   },
   outputs: ['IMAGE'],
   run: async ({ inputs }) => {
-    const pictures = picturesOf(inputs['image']);
+    const pictures = picturesOf(inputs.image);
     const [first] = pictures;
-    const width = num(inputs['width']);
-    const height = num(inputs['height']);
+    const width = num(inputs.width);
+    const height = num(inputs.height);
     if (!first || (width === 0 && height === 0)) return { outputs: [images(pictures)] };
     const w = width || Math.max(1, Math.round((first.width * height) / first.height));
     const h = height || Math.max(1, Math.round((first.height * width) / first.width));
     const scaled = pictures.map((picture) =>
-      scale(picture, w, h, str(inputs['upscale_method']), str(inputs['crop'])),
+      scale(picture, w, h, str(inputs.upscale_method), str(inputs.crop)),
     );
     return { outputs: [images(await Promise.all(scaled))] };
   },
@@ -138,7 +138,7 @@ const IMAGE_INVERT: NodeClass = {
   category: 'image',
   required: { image: ['IMAGE'] },
   outputs: ['IMAGE'],
-  run: ({ inputs }) => ({ outputs: [images(picturesOf(inputs['image']).map(invert))] }),
+  run: ({ inputs }) => ({ outputs: [images(picturesOf(inputs.image).map(invert))] }),
 };
 
 const SAVE_IMAGE: NodeClass = {
@@ -163,9 +163,9 @@ const SAVE_IMAGE: NodeClass = {
   run: async (call) => {
     const saved = await savePictures(
       call,
-      picturesOf(call.inputs['images']),
+      picturesOf(call.inputs.images),
       'output',
-      str(call.inputs['filename_prefix']),
+      str(call.inputs.filename_prefix),
     );
     return { ui: { images: saved } };
   },
@@ -181,7 +181,7 @@ const PREVIEW_IMAGE: NodeClass = {
   outputs: [],
   isOutput: true,
   run: async (call) => ({
-    ui: { images: await savePictures(call, picturesOf(call.inputs['images']), 'temp', tempPrefix(call)) },
+    ui: { images: await savePictures(call, picturesOf(call.inputs.images), 'temp', tempPrefix(call)) },
   }),
 };
 
@@ -196,9 +196,7 @@ const SOLID_MASK: NodeClass = {
   },
   outputs: ['MASK'],
   run: ({ inputs }) => ({
-    outputs: [
-      { kind: 'mask', pictures: [mask(num(inputs['width']), num(inputs['height']), num(inputs['value']))] },
-    ],
+    outputs: [{ kind: 'mask', pictures: [mask(num(inputs.width), num(inputs.height), num(inputs.value))] }],
   }),
 };
 
@@ -221,7 +219,7 @@ const MASK_PREVIEW: NodeClass = {
   isOutput: true,
   run: async (call) => ({
     ui: {
-      images: await savePictures(call, picturesOf(call.inputs['mask']).map(asRgb), 'temp', tempPrefix(call)),
+      images: await savePictures(call, picturesOf(call.inputs.mask).map(asRgb), 'temp', tempPrefix(call)),
     },
   }),
 };
@@ -235,7 +233,7 @@ const SAVE_WEBSOCKET: NodeClass = {
   isOutput: true,
   changed: () => performance.now(),
   run: async (call) => {
-    const pictures = picturesOf(call.inputs['images']);
+    const pictures = picturesOf(call.inputs.images);
     for (const [index, picture] of pictures.entries()) {
       await call.progress(index, pictures.length, { format: 'PNG', bytes: await encodePng(picture) });
     }
@@ -252,9 +250,9 @@ const SEND_WEBSOCKET: NodeClass = {
   outputs: [],
   isOutput: true,
   run: async (call) => {
-    const format = str(call.inputs['format']) === 'JPEG' ? 'JPEG' : 'PNG';
+    const format = str(call.inputs.format) === 'JPEG' ? 'JPEG' : 'PNG';
     const entries: unknown[] = [];
-    for (const picture of picturesOf(call.inputs['images'])) {
+    for (const picture of picturesOf(call.inputs.images)) {
       const bytes =
         format === 'PNG' ? await encodePng(picture) : await jpeg(picture, picture.width, picture.height);
       call.sendFrame({ format, bytes });
@@ -273,7 +271,7 @@ const PREVIEW_ANY: NodeClass = {
   outputs: [],
   isOutput: true,
   run: ({ inputs }) => {
-    const source = inputs['source'];
+    const source = inputs.source;
     const text =
       typeof source === 'string'
         ? source

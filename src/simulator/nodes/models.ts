@@ -72,7 +72,7 @@ const CHECKPOINT_LOADER: NodeClass = {
   },
   outputs: ['MODEL', 'CLIP', 'VAE'],
   run: ({ inputs }) => {
-    const model: Model = { kind: 'model', name: str(inputs['ckpt_name']) };
+    const model: Model = { kind: 'model', name: str(inputs.ckpt_name) };
     return { outputs: [model, model, model] };
   },
 };
@@ -83,7 +83,7 @@ const VAE_LOADER: NodeClass = {
   category: 'loaders',
   required: { vae_name: [(world) => world.models('vae')] },
   outputs: ['VAE'],
-  run: ({ inputs }) => ({ outputs: [{ kind: 'model', name: str(inputs['vae_name']) }] }),
+  run: ({ inputs }) => ({ outputs: [{ kind: 'model', name: str(inputs.vae_name) }] }),
 };
 
 const STRENGTH = { default: 1, min: -100, max: 100, step: 0.01 };
@@ -99,7 +99,7 @@ const LORA_LOADER: NodeClass = {
     strength_clip: ['FLOAT', STRENGTH],
   },
   outputs: ['MODEL', 'CLIP'],
-  run: ({ inputs }) => ({ outputs: [inputs['model'], inputs['clip']] }),
+  run: ({ inputs }) => ({ outputs: [inputs.model, inputs.clip] }),
 };
 
 const CLIP_TEXT_ENCODE: NodeClass = {
@@ -112,8 +112,8 @@ const CLIP_TEXT_ENCODE: NodeClass = {
   },
   outputs: ['CONDITIONING'],
   run: ({ inputs }) => {
-    modelOf(inputs['clip']);
-    return { outputs: [{ kind: 'conditioning', text: str(inputs['text']) }] };
+    modelOf(inputs.clip);
+    return { outputs: [{ kind: 'conditioning', text: str(inputs.text) }] };
   },
 };
 
@@ -140,9 +140,9 @@ const EMPTY_LATENT: NodeClass = {
     const floor8 = (value: unknown): number => Math.floor(num(value) / 8) * 8;
     const latent: Latent = {
       kind: 'latent',
-      width: floor8(inputs['width']),
-      height: floor8(inputs['height']),
-      batch: num(inputs['batch_size']),
+      width: floor8(inputs.width),
+      height: floor8(inputs.height),
+      batch: num(inputs.batch_size),
       subject: '',
       source: [],
     };
@@ -152,20 +152,16 @@ const EMPTY_LATENT: NodeClass = {
 
 async function sample(call: NodeCall): Promise<NodeResult> {
   const { inputs } = call;
-  const latent = latentOf(inputs['latent_image']);
-  const model = modelOf(inputs['model']);
+  const latent = latentOf(inputs.latent_image);
+  const model = modelOf(inputs.model);
   const words = ['seed', 'steps', 'cfg', 'sampler_name', 'scheduler', 'denoise'].map((name) =>
     String(inputs[name]),
   );
-  const subject = [
-    model,
-    textOf(inputs['positive']),
-    textOf(inputs['negative']),
-    latent.subject,
-    ...words,
-  ].join('\0');
+  const subject = [model, textOf(inputs.positive), textOf(inputs.negative), latent.subject, ...words].join(
+    '\0',
+  );
   await call.useModel(model);
-  const steps = num(inputs['steps']);
+  const steps = num(inputs.steps);
   for (let step = 1; step <= steps; step += 1) {
     if (call.stepMs > 0) await call.sleep(call.stepMs);
     await call.progress(
@@ -174,7 +170,7 @@ async function sample(call: NodeCall): Promise<NodeResult> {
       call.previews ? await preview(latent, subject, step / steps) : undefined,
     );
   }
-  const keepsSource = num(inputs['denoise']) < 1;
+  const keepsSource = num(inputs.denoise) < 1;
   return { outputs: [{ ...latent, subject, source: keepsSource ? latent.source : [] } satisfies Latent] };
 }
 
@@ -198,7 +194,7 @@ const KSAMPLER: NodeClass = {
       {
         default: 0,
         min: 0,
-        max: 18446744073709551615,
+        max: 2 ** 64,
         control_after_generate: true,
         tooltip: 'The random seed used for creating the noise.',
       },
@@ -250,8 +246,8 @@ const VAE_DECODE: NodeClass = {
   outputs: ['IMAGE'],
   outputNames: ['IMAGE'],
   run: async ({ inputs }) => {
-    modelOf(inputs['vae']);
-    const latent = latentOf(inputs['samples']);
+    modelOf(inputs.vae);
+    const latent = latentOf(inputs.samples);
     if (latent.source.length > 0) return { outputs: [images(latent.source)] };
     const painted = Array.from({ length: latent.batch }, (_, index) =>
       paint(latent.width, latent.height, `${latent.subject}\0${index}`),
@@ -267,7 +263,7 @@ const VAE_ENCODE: NodeClass = {
   required: { pixels: ['IMAGE'], vae: ['VAE'] },
   outputs: ['LATENT'],
   run: ({ inputs }) => {
-    const pictures = picturesOf(inputs['pixels']);
+    const pictures = picturesOf(inputs.pixels);
     const [first] = pictures;
     const latent: Latent = {
       kind: 'latent',
@@ -288,7 +284,7 @@ const UPSCALE_LOADER: NodeClass = {
   pythonModule: 'comfy_extras.nodes_upscale_model',
   required: { model_name: [(world) => world.models('upscale_models')] },
   outputs: ['UPSCALE_MODEL'],
-  run: ({ inputs }) => ({ outputs: [{ kind: 'model', name: str(inputs['model_name']) } satisfies Model] }),
+  run: ({ inputs }) => ({ outputs: [{ kind: 'model', name: str(inputs.model_name) } satisfies Model] }),
 };
 
 /** Tiles of 512 pixels that overlap by 32: the steps ComfyUI reports. */
@@ -298,8 +294,8 @@ function tiles({ width, height }: Picture): number {
 }
 
 async function upscaleWithModel(call: NodeCall): Promise<NodeResult> {
-  const pictures = picturesOf(call.inputs['image']);
-  const model = modelOf(call.inputs['upscale_model']);
+  const pictures = picturesOf(call.inputs.image);
+  const model = modelOf(call.inputs.upscale_model);
   await call.useModel(model);
   const factor = Number(/(?:^|[^0-9])([248])x|x([248])/i.exec(model)?.slice(1).find(Boolean) ?? 4);
   const total = pictures.reduce((sum, picture) => sum + tiles(picture), 0);
@@ -330,7 +326,7 @@ const REMOVE_BACKGROUND: NodeClass = {
   outputs: ['IMAGE', 'MASK'],
   run: async (call) => {
     await call.useModel('inspyrenet');
-    const cuts = picturesOf(call.inputs['image']).map(cutOut);
+    const cuts = picturesOf(call.inputs.image).map(cutOut);
     return {
       outputs: [
         images(cuts.map(({ cut }) => cut)),

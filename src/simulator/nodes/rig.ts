@@ -12,7 +12,6 @@ import { jpeg, noise, type Picture, plain } from '../pictures.ts';
 import { encodePng } from '../png-text.ts';
 import { PythonError, trace } from '../python-error.ts';
 import { INFINITY, type Json, NAN } from '../python-json.ts';
-import { savePictures } from './saving.ts';
 
 const SALT = ['INT', { default: 0, min: 0, max: 9007199254740992 }] as const;
 const SECONDS = ['FLOAT', { default: 1, min: 0, max: 600, step: 0.01 }] as const;
@@ -35,18 +34,18 @@ async function bar(progress: number, format: string): Promise<{ format: 'JPEG' |
 
 async function sleepInSteps(call: NodeCall): Promise<NodeResult> {
   const { inputs } = call;
-  const steps = num(inputs['steps']);
-  const preview = str(inputs['preview']);
+  const steps = num(inputs.steps);
+  const preview = str(inputs.preview);
   for (let step = 1; step <= steps; step += 1) {
-    await call.sleep((num(inputs['seconds']) * 1000) / steps);
+    await call.sleep((num(inputs.seconds) * 1000) / steps);
     await call.progress(step, steps, preview === 'none' ? undefined : await bar(step / steps, preview));
   }
-  return { outputs: [inputs['image'] ?? images([GREY])] };
+  return { outputs: [inputs.image ?? images([GREY])] };
 }
 
 function raise(call: NodeCall): NodeResult {
-  const kind = str(call.inputs['kind']);
-  const message = str(call.inputs['message']);
+  const kind = str(call.inputs.kind);
+  const message = str(call.inputs.message);
   if (kind === 'OOM') {
     throw new PythonError('torch.OutOfMemoryError', message, [
       trace('custom_nodes/rig_nodes.py', 108, 'run'),
@@ -59,14 +58,14 @@ function raise(call: NodeCall): NodeResult {
 /** Two made nodes: one that sleeps, one that inverts it or fails. */
 function expand({ nodeId, inputs }: NodeCall): NodeResult {
   const [first, second] = [`${nodeId}.0.0.1`, `${nodeId}.0.0.2`];
-  const salt = num(inputs['salt']);
+  const salt = num(inputs.salt);
   const sleep = {
     class_type: 'RigSleep',
-    inputs: { seconds: num(inputs['seconds']), steps: 2, preview: 'JPEG', salt },
+    inputs: { seconds: num(inputs.seconds), steps: 2, preview: 'JPEG', salt },
   };
   const failing: Json = { kind: 'ValueError', message: 'inside', salt, image: [first, 0] };
   const last =
-    inputs['fail'] === true
+    inputs.fail === true
       ? { class_type: 'RigRaise', inputs: failing }
       : { class_type: 'ImageInvert', inputs: { image: [first, 0] } };
   return { expand: { graph: { [first]: sleep, [second]: last }, result: [[second, 0]] } };
@@ -83,15 +82,27 @@ function expandLoop({ nodeId }: NodeCall): NodeResult {
 
 async function noiseBatch({ inputs }: NodeCall): Promise<NodeResult> {
   const pictures: Picture[] = [];
-  for (let index = 0; index < num(inputs['batch']); index += 1) {
-    pictures.push(noise(num(inputs['width']), num(inputs['height']), `${num(inputs['salt'])}:${index}`));
+  for (let index = 0; index < num(inputs.batch); index += 1) {
+    pictures.push(noise(num(inputs.width), num(inputs.height), `${num(inputs.salt)}:${index}`));
   }
   return { outputs: [images(pictures)] };
 }
 
 async function mixed(call: NodeCall): Promise<NodeResult> {
-  const saved = await savePictures(call, [GREY], 'output', 'mixed');
-  return { ui: { images: saved, numbers: [1, 2.5], objects: [{ a: 1 }], text: ['mixed'] } };
+  const bytes = await encodePng(GREY);
+  const saved = [];
+  for (const type of ['output', 'temp'] as const) {
+    saved.push(
+      await call.save({
+        type,
+        prefix: `rig_mixed_${num(call.inputs.salt)}_${type}`,
+        extension: 'png',
+        bytes,
+        exactName: true,
+      }),
+    );
+  }
+  return { ui: { images: saved, text: ['mixed'], rig_custom: [{ answer: 42 }], numbers: [1, 2.5] } };
 }
 
 const SIDE = ['INT', { default: 64, min: 1, max: 16384 }] as const;
@@ -117,7 +128,7 @@ export const RIG_NODES: readonly NodeClass[] = [
     required: { text: ['STRING', { default: '', multiline: true }] },
     outputs: [],
     isOutput: true,
-    run: ({ inputs }) => ({ ui: { text: [str(inputs['text'])] } }),
+    run: ({ inputs }) => ({ ui: { text: [str(inputs.text)] } }),
   }),
   rig('RigRaise', {
     required: {
@@ -132,7 +143,7 @@ export const RIG_NODES: readonly NodeClass[] = [
   rig('RigBlock', {
     required: { message: ['STRING', { default: '' }], salt: SALT },
     outputs: ['IMAGE'],
-    run: ({ inputs }) => ({ outputs: [new ExecutionBlocker(str(inputs['message']) || null)] }),
+    run: ({ inputs }) => ({ outputs: [new ExecutionBlocker(str(inputs.message) || null)] }),
   }),
   rig('RigSilentOutput', { required: { image: ['IMAGE'] }, outputs: [], isOutput: true, run: () => ({}) }),
   rig('RigExpand', {
@@ -146,7 +157,7 @@ export const RIG_NODES: readonly NodeClass[] = [
     outputs: ['IMAGE'],
     isAsync: true,
     run: async (call) => {
-      await call.sleep(num(call.inputs['seconds']) * 1000);
+      await call.sleep(num(call.inputs.seconds) * 1000);
       return { outputs: [images([GREY])] };
     },
   }),
@@ -154,7 +165,7 @@ export const RIG_NODES: readonly NodeClass[] = [
     required: { text: ['STRING', { default: '' }], salt: SALT },
     outputs: ['IMAGE'],
     run: (call) => {
-      call.sendText(str(call.inputs['text']));
+      call.sendText(str(call.inputs.text));
       return { outputs: [images([GREY])] };
     },
   }),
@@ -162,7 +173,7 @@ export const RIG_NODES: readonly NodeClass[] = [
     required: { seconds: SECONDS, salt: SALT },
     outputs: ['IMAGE'],
     run: async (call) => {
-      await call.sleep(num(call.inputs['seconds']) * 1000);
+      await call.sleep(num(call.inputs.seconds) * 1000);
       return { outputs: [images([GREY])] };
     },
   }),
@@ -171,7 +182,7 @@ export const RIG_NODES: readonly NodeClass[] = [
     outputs: [],
     isOutput: true,
     run: async (call) => {
-      await call.sleep(num(call.inputs['seconds']) * 1000);
+      await call.sleep(num(call.inputs.seconds) * 1000);
       return { ui: { text: ['slept'] } };
     },
   }),

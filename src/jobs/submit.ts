@@ -7,7 +7,6 @@ import { fileRefsOf } from '../domain/file-refs.ts';
 import type { Viewer } from '../domain/viewer.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { BlobStore } from '../storage/blob-store.ts';
 import { findKey } from '../store/idempotency.ts';
 import { findJob, queueCounts } from '../store/jobs.ts';
 import type { Store } from '../store/open.ts';
@@ -34,7 +33,6 @@ export interface SubmitConfig {
 export interface SubmitterParts {
   readonly store: Store;
   readonly recorder: { readonly queue: QueueWriter };
-  readonly storage: BlobStore;
   readonly uploads: Uploads;
   readonly workflows: () => WorkflowRegistry;
   readonly clock: Clock;

@@ -1,0 +1,47 @@
+/** What every resolver is given: who asks, the parts, and loaders of its own. One per operation; a subscription keeps it. */
+import { defaultViewer, type Viewer } from '../domain/viewer.ts';
+import type { Logger } from '../lib/logger.ts';
+import { FileUrls } from './file-urls.ts';
+import { createLoaders, type Loaders } from './loaders.ts';
+import { PlaceBoard } from './place-board.ts';
+import type { Services } from './services.ts';
+
+export interface GraphqlContext {
+  readonly viewer: Viewer;
+  readonly services: Services;
+  readonly loaders: Loaders;
+  readonly urls: FileUrls;
+  readonly requestId: string;
+  readonly log: Logger;
+  /** Shared by all operations. */
+  readonly places: PlaceBoard;
+  /** Aborts when the gateway shuts down: ends waiting and every subscription. */
+  readonly shutdown: AbortSignal;
+}
+
+/** What the transport knows of the one who asks. */
+export interface RequestInfo {
+  readonly requestId: string;
+  /** Scheme and host the client used, without a trailing slash; overruled by PUBLIC_URL. */
+  readonly origin: string;
+}
+
+/** Makes the context of each operation; what all of them share is made once. */
+export function createContextFactory(
+  services: Services,
+  shutdown: AbortSignal,
+): (info: RequestInfo) => GraphqlContext {
+  const { config, signer, clock, logger, store } = services;
+  const places = new PlaceBoard(store, clock);
+  const viewer = defaultViewer;
+  return ({ requestId, origin }) => ({
+    viewer,
+    services,
+    loaders: createLoaders(services, viewer),
+    urls: new FileUrls(signer, config.publicFilesUrl ?? config.publicUrl ?? origin, () => clock.now()),
+    requestId,
+    log: logger.child({ requestId }),
+    places,
+    shutdown,
+  });
+}

@@ -1,0 +1,118 @@
+/**
+ * What /health and `health` say. CRITICAL: no job can make progress (store down, event bus or scheduler stopped, or every
+ * instance down). DEGRADED: work goes on but something is wrong, an empty fleet included, because jobs are accepted and wait.
+ */
+import type { Instance } from '../domain/instance.ts';
+import type { EventBus } from '../events/bus.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+import { listInstances } from '../store/instances.ts';
+import { queueCounts } from '../store/jobs.ts';
+import type { Store } from '../store/open.ts';
+
+export const HEALTH_STATUSES = ['HEALTHY', 'DEGRADED', 'CRITICAL'] as const;
+export type HealthStatus = (typeof HEALTH_STATUSES)[number];
+
+export interface HealthCheck {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly message: string | null;
+}
+
+export interface HealthReport {
+  readonly status: HealthStatus;
+  readonly version: string;
+  readonly uptimeMs: number;
+  readonly instancesTotal: number;
+  readonly instancesHealthy: number;
+  readonly activeJobs: number;
+  readonly checks: readonly HealthCheck[];
+}
+
+export interface HealthParts {
+  readonly store: Store;
+  readonly bus: EventBus;
+  readonly storage: BlobStore;
+  /** Whether the scheduler of this process runs; absent where there is none. */
+  readonly schedulerHealthy?: () => boolean;
+  readonly clock: Clock;
+  readonly version: string;
+}
+
+/** Less free space than this and outputs will soon not fit. */
+const LOW_SPACE_BYTES = 512 * 1024 * 1024;
+
+/** A function that makes the report anew; uptime counts from this call. It never throws. */
+export function createHealthReporter(parts: HealthParts): () => Promise<HealthReport> {
+  const startedAt = parts.clock.monotonic();
+  return async () => {
+    const rows = await readRows(parts.store).catch(() => null);
+    const core = [
+      ...(parts.schedulerHealthy ? [check('scheduler', parts.schedulerHealthy(), 'it does not run')] : []),
+      check('store', rows !== null, 'the store does not answer'),
+      check('bus', parts.bus.healthy(), 'the event bus does not run'),
+    ];
+    const space = await spaceCheck(parts.storage);
+    const instances = rows?.instances ?? [];
+    return {
+      status: verdict(core, space, instances),
+      version: parts.version,
+      uptimeMs: parts.clock.monotonic() - startedAt,
+      instancesTotal: instances.length,
+      instancesHealthy: instances.filter(({ health }) => health === 'HEALTHY').length,
+      activeJobs: rows?.active ?? 0,
+      checks: [...core, space, fleetCheck(instances), ...instances.map(instanceCheck)],
+    };
+  };
+}
+
+async function readRows(store: Store): Promise<{ instances: Instance[]; active: number }> {
+  const instances = await listInstances(store.db);
+  const counts = await queueCounts(store.db);
+  return { instances, active: counts.pending + counts.processing };
+}
+
+function verdict(
+  core: readonly HealthCheck[],
+  space: HealthCheck,
+  instances: readonly Instance[],
+): HealthStatus {
+  const answering = instances.filter(answers).length;
+  if (core.some(({ ok }) => !ok) || (instances.length > 0 && answering === 0)) return 'CRITICAL';
+  const whole = space.ok && instances.length > 0 && instances.every(({ health }) => health === 'HEALTHY');
+  return whole ? 'HEALTHY' : 'DEGRADED';
+}
+
+function answers({ health }: Instance): boolean {
+  return health === 'HEALTHY' || health === 'DEGRADED';
+}
+
+function check(name: string, ok: boolean, problem: string): HealthCheck {
+  return { name, ok, message: ok ? null : problem };
+}
+
+async function spaceCheck(storage: BlobStore): Promise<HealthCheck> {
+  const free = await storage.freeBytes().catch(() => 0);
+  if (free === null) return { name: 'storage', ok: true, message: null };
+  return { name: 'storage', ok: free >= LOW_SPACE_BYTES, message: `${free} bytes free` };
+}
+
+function fleetCheck(instances: readonly Instance[]): HealthCheck {
+  if (instances.length === 0) {
+    return { name: 'instances', ok: false, message: 'no instances are configured' };
+  }
+  const answering = instances.filter(answers).length;
+  return {
+    name: 'instances',
+    ok: answering === instances.length,
+    message: `${answering} of ${instances.length} answer`,
+  };
+}
+
+function instanceCheck(instance: Instance): HealthCheck {
+  const ok = instance.health === 'HEALTHY';
+  const message = ok
+    ? null
+    : `${instance.health}${instance.lastError === null ? '' : `: ${instance.lastError}`}`;
+  return { name: `instance ${instance.name}`, ok, message };
+}

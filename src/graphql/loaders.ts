@@ -1,0 +1,101 @@
+/**
+ * One query for all siblings of a list: each loader gathers the keys asked for in one turn. Nothing is remembered
+ * (`cache: false`), because a subscription keeps its context for as long as it lives and a memory would grow stale.
+ */
+import DataLoader from 'dataloader';
+import type { Inventory } from '../domain/capabilities.ts';
+import type { Instance } from '../domain/instance.ts';
+import type { Attempt, Job } from '../domain/job.ts';
+import type { Output } from '../domain/output.ts';
+import type { Viewer } from '../domain/viewer.ts';
+import type { Latest } from '../events/bus.ts';
+import { attemptsOfJobs } from '../store/attempts.ts';
+import { openAttemptCounts } from '../store/instance-load.ts';
+import { findInstances, findInventories, listInstances } from '../store/instances.ts';
+import { findJobs, queueCounts, queuePositions } from '../store/jobs.ts';
+import { blockedReasons } from '../store/needs.ts';
+import { outputsOfJobs } from '../store/outputs.ts';
+import { meanRunMs } from '../store/run-times.ts';
+import { fleetCapacity } from './fleet-capacity.ts';
+import { NOTHING_LIVE } from './job-view.ts';
+import type { Services } from './services.ts';
+import type { Throughput } from './wait-estimate.ts';
+
+/** An instance and what it can run; null where that was not read yet. */
+export interface EquippedInstance {
+  readonly instance: Instance;
+  readonly inventory: Inventory | null;
+}
+
+export interface Loaders {
+  readonly job: DataLoader<string, Job | null>;
+  readonly instance: DataLoader<string, Instance | null>;
+  readonly attempts: DataLoader<string, readonly Attempt[]>;
+  readonly outputs: DataLoader<string, readonly Output[]>;
+  readonly latest: DataLoader<string, Latest>;
+  /** Place in the queue, from 1; null once it has left. */
+  readonly position: DataLoader<string, number | null>;
+  /** Why a class of needs waits, by needs key. */
+  readonly blockedBy: DataLoader<string, string | null>;
+  /** Open attempts of an instance. */
+  readonly running: DataLoader<string, number>;
+  /** Asked with any key: there is one fleet. */
+  readonly throughput: DataLoader<'fleet', Throughput>;
+  readonly equipped: DataLoader<'fleet', readonly EquippedInstance[]>;
+}
+
+type Load<K, V> = (keys: readonly K[]) => Promise<ReadonlyMap<K, V>>;
+
+/** A loader whose batch asks for each key once; what is not found is `absent`. */
+function loader<K extends string, V>(load: Load<K, V>, absent: V): DataLoader<K, V> {
+  return new DataLoader<K, V>(
+    async (keys) => {
+      const found = await load([...new Set(keys)]);
+      return keys.map((key) => found.get(key) ?? absent);
+    },
+    { cache: false },
+  );
+}
+
+/** A loader of the one thing there is. */
+function single<V>(load: () => Promise<V>): DataLoader<'fleet', V> {
+  return new DataLoader<'fleet', V>(
+    async (keys) => {
+      const value = await load();
+      return keys.map(() => value);
+    },
+    { cache: false },
+  );
+}
+
+export function byId<T extends { readonly id: string }>(items: readonly T[]): Map<string, T> {
+  return new Map(items.map((item) => [item.id, item]));
+}
+
+export function createLoaders({ store, bus, config }: Services, viewer: Viewer): Loaders {
+  const { db } = store;
+  return {
+    job: loader<string, Job | null>(async (ids) => byId(await findJobs(db, viewer, ids)), null),
+    instance: loader<string, Instance | null>(async (ids) => byId(await findInstances(db, ids)), null),
+    attempts: loader<string, readonly Attempt[]>((ids) => attemptsOfJobs(db, viewer, ids), []),
+    outputs: loader<string, readonly Output[]>((ids) => outputsOfJobs(db, viewer, ids), []),
+    latest: loader<string, Latest>((ids) => bus.latest(ids), NOTHING_LIVE),
+    position: loader<string, number | null>((ids) => queuePositions(db, ids), null),
+    blockedBy: loader<string, string | null>((keys) => blockedReasons(db, keys), null),
+    running: loader<string, number>((ids) => openAttemptCounts(db, ids), 0),
+    throughput: single(async () => {
+      const [counts, instances, mean] = [await queueCounts(db), await listInstances(db), await meanRunMs(db)];
+      const capacity = fleetCapacity(instances, config.maxConcurrentJobs);
+      return { meanRunMs: mean, capacity, running: counts.processing };
+    }),
+    equipped: single(async () => {
+      const instances = await listInstances(db);
+      const keys = instances.flatMap(({ inventoryKey }) => (inventoryKey === null ? [] : [inventoryKey]));
+      const inventories = await findInventories(db, [...new Set(keys)]);
+      return instances.map((instance) => ({
+        instance,
+        inventory: inventories.get(instance.inventoryKey ?? '') ?? null,
+      }));
+    }),
+  };
+}

@@ -1,0 +1,45 @@
+/**
+ * Places in the queue for all who watch a waiting job: their questions are gathered for a moment and answered by two
+ * queries, because ranking the queue once for each watcher would cost more the longer the queue is.
+ */
+import DataLoader from 'dataloader';
+import type { Clock } from '../lib/clock.ts';
+import { queuePositions } from '../store/jobs.ts';
+import { blockedReasons } from '../store/needs.ts';
+import type { Store } from '../store/open.ts';
+
+export interface Place {
+  /** From 1. */
+  readonly position: number;
+  readonly blockedBy: string | null;
+}
+
+const GATHER_MS = 20;
+
+interface Question {
+  readonly jobId: string;
+  readonly needsKey: string;
+}
+
+export class PlaceBoard {
+  readonly #loader: DataLoader<Question, Place | null>;
+
+  constructor({ db }: Store, clock: Clock) {
+    this.#loader = new DataLoader<Question, Place | null>(
+      async (questions) => {
+        const positions = await queuePositions(db, [...new Set(questions.map(({ jobId }) => jobId))]);
+        const reasons = await blockedReasons(db, [...new Set(questions.map(({ needsKey }) => needsKey))]);
+        return questions.map(({ jobId, needsKey }) => {
+          const position = positions.get(jobId);
+          return position === undefined ? null : { position, blockedBy: reasons.get(needsKey) ?? null };
+        });
+      },
+      { cache: false, batchScheduleFn: (answer) => void clock.after(GATHER_MS, answer) },
+    );
+  }
+
+  /** Null once the job has left the queue. */
+  read(question: Question): Promise<Place | null> {
+    return this.#loader.load({ jobId: question.jobId, needsKey: question.needsKey });
+  }
+}

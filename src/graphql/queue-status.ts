@@ -1,0 +1,35 @@
+/** The queue as a whole, read from rows. */
+import { listInstances } from '../store/instances.ts';
+import { queueCounts } from '../store/jobs.ts';
+import { meanRunMs } from '../store/run-times.ts';
+import { fleetCapacity } from './fleet-capacity.ts';
+import type { Services } from './services.ts';
+import { estimateDrainMs } from './wait-estimate.ts';
+
+export interface QueueStatus {
+  readonly pending: number;
+  readonly processing: number;
+  readonly capacity: number;
+  readonly oldestPendingMs: number | null;
+  readonly estimatedDrainMs: number | null;
+  /** A job submitted now would be taken. */
+  readonly accepting: boolean;
+}
+
+export async function readQueueStatus(
+  { store, config, clock }: Services,
+  stopping: boolean,
+): Promise<QueueStatus> {
+  const counts = await queueCounts(store.db);
+  const capacity = fleetCapacity(await listInstances(store.db), config.maxConcurrentJobs);
+  const mean = await meanRunMs(store.db);
+  const { pending, processing, oldestPendingAt } = counts;
+  return {
+    pending,
+    processing,
+    capacity,
+    oldestPendingMs: oldestPendingAt === null ? null : Math.max(0, clock.now() - oldestPendingAt),
+    estimatedDrainMs: estimateDrainMs(pending, { meanRunMs: mean, capacity, running: processing }),
+    accepting: !stopping && pending < config.maxQueuedJobs,
+  };
+}

@@ -1,0 +1,38 @@
+/** The noun QueueStatus: the queue as a whole. */
+import type { Builder } from './builder.ts';
+import { globalId } from './global-id.ts';
+import { readQueueStatus } from './queue-status.ts';
+import type { Refs } from './refs.ts';
+
+export function addQueue(builder: Builder, refs: Refs): void {
+  builder.objectType(refs.QueueStatus, {
+    description: 'The queue as a whole, of all who share the fleet.',
+    fields: (t) => ({
+      id: t.id({
+        description: 'Opaque id; there is one queue.',
+        resolve: () => globalId('QueueStatus', 'all'),
+      }),
+      pending: t.exposeInt('pending', { description: 'Jobs that wait.' }),
+      processing: t.exposeInt('processing', { description: 'Jobs that instances have.' }),
+      capacity: t.exposeInt('capacity', {
+        description: 'Jobs that may run at once on the instances that take work now.',
+      }),
+      oldestPendingMs: t.exposeFloat('oldestPendingMs', {
+        nullable: true,
+        description: 'How long the longest waiting job has waited, in ms; null when none waits.',
+      }),
+      estimatedDrainMs: t.exposeFloat('estimatedDrainMs', {
+        nullable: true,
+        description: 'Estimated time until nothing waits or runs, in ms; null while nothing is known.',
+      }),
+      accepting: t.exposeBoolean('accepting', { description: 'A job submitted now would be taken.' }),
+    }),
+  });
+  builder.queryField('queue', (t) =>
+    t.field({
+      type: refs.QueueStatus,
+      description: 'The queue now.',
+      resolve: (_root, _args, { services, shutdown }) => readQueueStatus(services, shutdown.aborted),
+    }),
+  );
+}

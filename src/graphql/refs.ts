@@ -1,0 +1,74 @@
+/**
+ * The names of the schema's types before any of them has fields: nouns refer to one another (a job has an instance, an
+ * instance has jobs), so all are declared here and each noun's file fills in its own.
+ */
+
+import type { Fault } from '../domain/fault.ts';
+import type { Instance } from '../domain/instance.ts';
+import type { Attempt, JobStatus, Preview, Progress } from '../domain/job.ts';
+import type { JobFilter } from '../domain/job-filter.ts';
+import type { Output, StoredUpload } from '../domain/output.ts';
+import type { JobPage, JobStats } from '../store/jobs.ts';
+import type { WorkflowDefinition, WorkflowInputDefinition } from '../workflows/definition.ts';
+import type { Builder } from './builder.ts';
+import type { HealthCheck, HealthReport } from './health-report.ts';
+import type { JobEventView } from './job-event-view.ts';
+import type { JobView } from './job-view.ts';
+import type { QueueStatus } from './queue-status.ts';
+
+/** Anything: each type says for itself what its id is. */
+export type NodeShape = object;
+/** Every expected failure: what the members of result unions have in common. */
+export interface ErrorShape {
+  readonly code: string;
+  readonly message: string;
+}
+export interface QueuePlaceShape {
+  readonly job: JobView;
+  readonly position: number;
+}
+export interface PartOfJob<T> {
+  readonly jobId: string;
+  readonly value: T;
+}
+/** A page, and the filter that its total is counted with. */
+export interface JobConnectionShape {
+  readonly page: JobPage;
+  readonly filter: JobFilter;
+}
+
+export function createRefs(builder: Builder) {
+  return {
+    Node: builder.interfaceRef<NodeShape>('Node'),
+    Error: builder.interfaceRef<ErrorShape>('Error'),
+    JobStatus: builder.enumType('JobStatus', {
+      description: 'Where a job stands. COMPLETED, FAILED and CANCELED are final.',
+      values: {
+        PENDING: { description: 'It waits to be given to an instance.' },
+        PROCESSING: { description: 'An instance has it.' },
+        COMPLETED: { description: 'It ended and its outputs are stored.' },
+        FAILED: { description: 'It ended without success; see Job.error.' },
+        CANCELED: { description: 'It was canceled.' },
+      } satisfies Record<JobStatus, { description: string }>,
+    }),
+    Job: builder.objectRef<JobView>('Job'),
+    JobProgress: builder.objectRef<PartOfJob<Progress>>('JobProgress'),
+    QueuePlace: builder.objectRef<QueuePlaceShape>('QueuePlace'),
+    Preview: builder.objectRef<PartOfJob<Preview>>('Preview'),
+    Attempt: builder.objectRef<Attempt>('Attempt'),
+    JobError: builder.objectRef<Fault>('JobError'),
+    JobConnection: builder.objectRef<JobConnectionShape>('JobConnection'),
+    JobStats: builder.objectRef<JobStats>('JobStats'),
+    JobEvent: builder.interfaceRef<JobEventView>('JobEvent'),
+    Output: builder.interfaceRef<Output>('Output'),
+    UploadedImage: builder.objectRef<StoredUpload>('UploadedImage'),
+    Workflow: builder.objectRef<WorkflowDefinition>('Workflow'),
+    WorkflowInput: builder.objectRef<WorkflowInputDefinition>('WorkflowInput'),
+    Instance: builder.objectRef<Instance>('Instance'),
+    QueueStatus: builder.objectRef<QueueStatus>('QueueStatus'),
+    Health: builder.objectRef<HealthReport>('Health'),
+    HealthCheck: builder.objectRef<HealthCheck>('HealthCheck'),
+  };
+}
+
+export type Refs = ReturnType<typeof createRefs>;

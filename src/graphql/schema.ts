@@ -1,0 +1,78 @@
+/** The whole schema, made anew for a set of workflows: each noun's function adds its part to one new builder. */
+import type { GraphQLSchema } from 'graphql';
+import { findInstances } from '../store/instances.ts';
+import { findJob } from '../store/jobs.ts';
+import { findOutput } from '../store/outputs.ts';
+import { findUpload } from '../store/uploads.ts';
+import type { WorkflowDefinition } from '../workflows/definition.ts';
+import { createBuilder } from './builder.ts';
+import { addFailures } from './failure-types.ts';
+import type { NodeTypeName } from './global-id.ts';
+import { addHealth } from './health.ts';
+import { addInstance } from './instance.ts';
+import { addJob } from './job.ts';
+import { addJobEvents } from './job-event.ts';
+import { addJobFilter } from './job-filter.ts';
+import { addJobMutations } from './job-mutations.ts';
+import { addJobQueries } from './job-queries.ts';
+import { addNodes, type NodeFinder } from './nodes.ts';
+import { addOutputs, OUTPUT_TYPES } from './output.ts';
+import { addQueue } from './queue.ts';
+import { createRefs } from './refs.ts';
+import { addScalars } from './scalars.ts';
+import { addSubmit } from './submit.ts';
+import { addSubscriptions } from './subscriptions.ts';
+import { addTypedMutations } from './typed-mutations.ts';
+import { addUpload } from './upload.ts';
+import { addWorkflow } from './workflow.ts';
+
+export function buildSchema({
+  workflows,
+}: {
+  readonly workflows: readonly WorkflowDefinition[];
+}): GraphQLSchema {
+  const builder = createBuilder();
+  builder.queryType({ description: 'What can be asked.' });
+  builder.mutationType({
+    description:
+      'What can be done. Each answers with a union: a success, or errors that say what to change. Files of one request are read in the order they are sent.',
+  });
+  builder.subscriptionType({
+    description: 'What can be watched, over WebSocket (graphql-transport-ws) or SSE.',
+  });
+  addScalars(builder);
+  const refs = createRefs(builder);
+  addNodes(builder, refs, FINDERS);
+  addJob(builder, refs);
+  addOutputs(builder, refs);
+  addInstance(builder, refs);
+  addWorkflow(builder, refs);
+  addQueue(builder, refs);
+  addHealth(builder, refs);
+  addJobEvents(builder, refs);
+  const JobFilter = addJobFilter(builder, refs);
+  addJobQueries(builder, refs, JobFilter);
+  addSubscriptions(builder, refs, JobFilter);
+  const failures = addFailures(builder, refs);
+  addUpload(builder, refs, failures);
+  addJobMutations(builder, refs, failures);
+  addTypedMutations(builder, workflows, addSubmit(builder, refs, failures));
+  return builder.toSchema();
+}
+
+const findOfKind =
+  (type: NodeTypeName): NodeFinder =>
+  async (id, { services, viewer }) => {
+    const output = await findOutput(services.store.db, viewer, id);
+    return output && OUTPUT_TYPES[output.kind] === type ? output : null;
+  };
+
+const FINDERS: Readonly<Record<NodeTypeName, NodeFinder>> = {
+  Job: (id, { services, viewer }) => findJob(services.store.db, viewer, id),
+  Instance: async (id, { services }) => (await findInstances(services.store.db, [id]))[0] ?? null,
+  Workflow: (name, { services }) => services.workflows().get(name),
+  UploadedImage: (id, { services, viewer }) => findUpload(services.store.db, viewer, id),
+  ImageOutput: findOfKind('ImageOutput'),
+  FileOutput: findOfKind('FileOutput'),
+  TextOutput: findOfKind('TextOutput'),
+};

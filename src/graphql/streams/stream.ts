@@ -1,0 +1,34 @@
+/**
+ * The one way a subscription's iterator is made. It starts with the first `next`, sends one value at a time (a slow
+ * client leaves its backlog in its bounded mailbox), and `return` ends it at once even while it waits: a Repeater, never
+ * an async generator, whose `return` would queue up behind the pending `next`.
+ */
+import { Repeater } from '@repeaterjs/repeater';
+
+/** Resolves when the value was taken and the next one is asked for, or when the stream has ended. */
+export type Push<T> = (value: T) => Promise<unknown>;
+
+/**
+ * `run` feeds the stream and must return soon after `ended` aborts, which happens when the client leaves, `run` returns
+ * or `shutdown` aborts. What it throws is the stream's error.
+ */
+export function stream<T>(
+  shutdown: AbortSignal,
+  run: (push: Push<T>, ended: AbortSignal) => Promise<void>,
+): AsyncIterableIterator<T> {
+  return new Repeater<T>(async (push, stop) => {
+    const abort = new AbortController();
+    const end = (): void => {
+      abort.abort();
+      stop();
+    };
+    shutdown.addEventListener('abort', end, { once: true });
+    void stop.then(() => abort.abort());
+    try {
+      if (!shutdown.aborted) await run(async (value) => push(value), abort.signal);
+    } finally {
+      shutdown.removeEventListener('abort', end);
+      end();
+    }
+  });
+}

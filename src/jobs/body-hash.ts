@@ -38,6 +38,7 @@ export function bodyHash(
 
 /** The value with the sources at the given paths replaced. Nothing deeper than a node's "$file" can be one. */
 function withHashes(value: unknown, path: readonly string[], sourceAt: ReadonlyMap<string, Json>): Json {
+  if (sourceAt.size === 0) return value as Json;
   const replaced = sourceAt.get(JSON.stringify(path));
   if (replaced !== undefined) return replaced;
   if (path.length > 4 || !isObject(value)) return value as Json;

@@ -133,22 +133,20 @@ class SubmitSteps {
     pictures: readonly Picture[],
     earlier: EarlierJob | null,
   ): Promise<SubmitResult> {
-    const hash = bodyHash(
-      request,
-      options,
-      draft.slots,
-      pictures.map((picture) => picture.sha256),
-    );
+    const sha256s = pictures.map((picture) => picture.sha256);
+    const key = options.idempotencyKey;
+    const idempotency =
+      key === null ? undefined : { key, bodyHash: bodyHash(request, options, draft.slots, sha256s) };
     if (earlier) {
       for (const picture of pictures) await picture.drop();
       const job = await findJob(this.#parts.store.db, viewer, earlier.jobId);
-      return job && earlier.bodyHash === hash ? { kind: 'submitted', job } : { kind: 'conflict', job };
+      const same = earlier.bodyHash === idempotency?.bodyHash;
+      return job && same ? { kind: 'submitted', job } : { kind: 'conflict', job };
     }
     const filled = await Promise.all(pictures.map((picture) => picture.keep()));
     const { graph, inputs } = fillSlots(draft, filled);
     const job = this.#newJob(draft.workflow, options, { graph, inputs });
-    const key = options.idempotencyKey;
-    return this.#queue(viewer, job, key === null ? undefined : { key, bodyHash: hash });
+    return this.#queue(viewer, job, idempotency);
   }
 
   #newJob(workflow: string, options: SubmitOptions, content: Pick<NewJob, 'graph' | 'inputs'>): NewJob {

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fileRefsOf } from '../../src/domain/file-refs.ts';
 import type { Job } from '../../src/domain/job.ts';
@@ -88,6 +90,55 @@ describe('a submission', () => {
     const graph = await findGraph(rig.store.db, raw.id);
     expect(fileRefsOf(graph ?? {}).map((ref) => ref.as)).toEqual(['name', 'base64']);
     expect(await rig.count('uploads')).toBe(1);
+  });
+
+  it('fetches a picture by URL into an upload', async () => {
+    const bytes = await picture(4);
+    const server = createServer((_request, response) => response.end(bytes));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const submitter = rig.submitterWith({ config: { ...config, allowPrivateImageUrls: true } });
+    const inputs = { image: { url: `http://127.0.0.1:${port}/cat.png` } };
+    const result = await submitter.submit(viewer, { workflow: 'upscaleImage', inputs });
+    await new Promise((resolve) => server.close(resolve));
+    const [upload] = await rig.store.db.selectFrom('uploads').selectAll().execute();
+    expect(upload).toMatchObject({ filename: 'cat.png', bytes: bytes.length });
+    expect(result).toMatchObject({ kind: 'submitted', job: { inputs: { image: { uploadId: upload?.id } } } });
+    expect(rig.clock.pending).toBe(0);
+  });
+
+  it('takes a picture that an earlier job made, and nothing else of its outputs', async () => {
+    const { id: job_id } = await submitted(cat);
+    const made = {
+      job_id,
+      attempt_id: 'a',
+      tenant: 'default',
+      node: '9',
+      temporary: 0,
+      created_at: 1,
+    } as const;
+    const nothing = { filename: null, bytes: null, width: null, height: null, text: null };
+    await rig.store.db
+      .insertInto('outputs')
+      .values([
+        { ...made, ...nothing, id: 'o1', ordinal: 0, kind: 'image', mime_type: 'image/png', sha256: 'ab' },
+        { ...made, ...nothing, id: 'o2', ordinal: 1, kind: 'text', mime_type: 'text/plain', sha256: null },
+      ])
+      .execute();
+    const upscale = (outputId: string): SubmitRequest => ({
+      workflow: 'upscaleImage',
+      inputs: { image: { outputId } },
+    });
+    const job = await submitted(upscale('o1'));
+    expect(job.inputs).toEqual({ image: { outputId: 'o1' } });
+    expect(fileRefsOf((await findGraph(rig.store.db, job.id)) ?? {})).toEqual([
+      { sha256: 'ab', mimeType: 'image/png', as: 'name' },
+    ]);
+    expect(await submit(upscale('o2'))).toEqual({
+      kind: 'invalid',
+      issues: [{ path: ['inputs', 'image', 'outputId'], message: 'names an output that is no picture' }],
+    });
+    expect(await rig.submitter.submit(stranger, upscale('o1'))).toMatchObject({ kind: 'invalid' });
   });
 
   it('submitted twice makes two jobs', async () => {

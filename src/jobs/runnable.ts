@@ -9,14 +9,36 @@ import type { Db } from '../store/open.ts';
 /** What the fleet can do: one entry per instance, null where its lists are not read yet. */
 export type FleetInventory = readonly (Inventory | null)[];
 
-/** Reads the lists of all instances that are not removed, in order of their names. */
-export async function readFleetInventory(db: Db): Promise<FleetInventory> {
-  const instances = await listInstances(db);
-  const keys = instances.map((instance) => instance.inventoryKey).filter((key) => key !== null);
-  const inventories = await findInventories(db, [...new Set(keys)]);
-  return instances.map(({ inventoryKey }) =>
-    inventoryKey === null ? null : (inventories.get(inventoryKey) ?? null),
-  );
+/**
+ * Reads the lists of all instances that are not removed, in order of their names. A key names its content, so what was
+ * read once is kept for as long as an instance has it.
+ */
+export class FleetInventoryReader {
+  readonly #db: Db;
+  #known: ReadonlyMap<string, Inventory> = new Map();
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  async read(): Promise<FleetInventory> {
+    const instances = await listInstances(this.#db);
+    const keys = [...new Set(instances.map(({ inventoryKey }) => inventoryKey))].filter(
+      (key) => key !== null,
+    );
+    const known = this.#known;
+    const found = await findInventories(
+      this.#db,
+      keys.filter((key) => !known.has(key)),
+    );
+    const now = new Map<string, Inventory>();
+    for (const key of keys) {
+      const inventory = found.get(key) ?? known.get(key);
+      if (inventory) now.set(key, inventory);
+    }
+    this.#known = now;
+    return instances.map(({ inventoryKey: key }) => (key === null ? null : (now.get(key) ?? null)));
+  }
 }
 
 /** What the whole fleet lacks; null when some instance can run it or may turn out to. Of several, the one that lacks least. */

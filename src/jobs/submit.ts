@@ -17,7 +17,7 @@ import type { FetchOptions } from './fetch-image.ts';
 import { type Picture, PictureIntake } from './picture-intake.ts';
 import type { IdempotencyRequest, NewJob, QueueWriter } from './queue-writer.ts';
 import { QUEUE_FULL_RETRY_MS, retryJob } from './retry.ts';
-import { type FleetInventory, firstModel, missingEverywhere, readFleetInventory } from './runnable.ts';
+import { type FleetInventory, FleetInventoryReader, firstModel, missingEverywhere } from './runnable.ts';
 import type { RetryResult, SubmitRequest, SubmitResult } from './submission.ts';
 import { checkOptions, type SubmitOptions } from './submit-options.ts';
 import type { Uploads } from './uploads.ts';
@@ -70,10 +70,12 @@ interface Accepted {
 class SubmitSteps {
   readonly #parts: SubmitterParts;
   readonly #intake: PictureIntake;
+  readonly #fleet: FleetInventoryReader;
 
   constructor(parts: SubmitterParts) {
     this.#parts = parts;
     const { store, uploads, clock, config } = parts;
+    this.#fleet = new FleetInventoryReader(store.db);
     this.#intake = new PictureIntake({
       store,
       uploads,
@@ -83,7 +85,7 @@ class SubmitSteps {
   }
 
   async submit(viewer: Viewer, request: SubmitRequest): Promise<SubmitResult> {
-    const fleet = await readFleetInventory(this.#parts.store.db);
+    const fleet = await this.#fleet.read();
     const accepted = this.#accept(request, fleet);
     if ('kind' in accepted) return accepted;
     const checked = await this.#intake.check(viewer, accepted.draft.slots);

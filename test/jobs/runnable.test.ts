@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { firstModel, missingEverywhere } from '../../src/jobs/runnable.ts';
+import { FleetInventoryReader, firstModel, missingEverywhere } from '../../src/jobs/runnable.ts';
+import { openRig } from './submission-rig.ts';
 
 const needs = { nodeTypes: ['A', 'B'], models: ['m.ckpt'] };
 const model = { kind: 'checkpoints', name: 'm.ckpt' };
@@ -29,4 +30,22 @@ describe('firstModel', () => {
     expect(firstModel(fleet, 'loras')).toBe('l.safetensors');
     expect(firstModel(fleet, 'vae')).toBeNull();
   });
+});
+
+it('FleetInventoryReader reads a list once for as long as an instance has it, and sees every change', async () => {
+  const rig = await openRig();
+  const reader = new FleetInventoryReader(rig.store.db);
+  const queries: string[] = [];
+  rig.store.onQuery((sql) => queries.push(sql));
+  const inventory = { nodeTypes: ['A'], models: [model] };
+  expect(await reader.read()).toEqual([]);
+  await rig.addInstance('b', inventory);
+  await rig.addInstance('a', null);
+  expect(await reader.read()).toEqual([null, inventory]);
+  queries.length = 0;
+  expect(await reader.read()).toEqual([null, inventory]);
+  expect(queries).toHaveLength(1);
+  await rig.addInstance('a', inventory);
+  expect(await reader.read()).toEqual([inventory, inventory]);
+  await rig.close();
 });

@@ -40,6 +40,11 @@ export class Files {
     this.counters.clear();
   }
 
+  /** Somebody else wrote files: numbers are looked up in the folders again. */
+  forgetNumbers(): void {
+    this.counters.clear();
+  }
+
   async clearTemp(): Promise<void> {
     await rm(this.folder('temp'), { recursive: true, force: true });
   }

@@ -30,6 +30,8 @@ export interface NodeClass {
   readonly hidden?: Readonly<Record<string, string>>;
   readonly outputs: readonly string[];
   readonly outputNames?: readonly string[];
+  readonly outputTooltips?: readonly string[];
+  readonly outputTooltips?: readonly string[];
   readonly isOutput?: boolean;
   /** A coroutine in ComfyUI: started first, and others run beside it. */
   readonly isAsync?: boolean;

@@ -14,9 +14,13 @@ const MINUS_INFINITY = `${MARK}-Infinity`;
 const WRITTEN_MARK = /"\\u0001python-number:(NaN|-?Infinity)"/g;
 const TOKENS = /"(?:[^"\\]|\\.)*"|-Infinity|Infinity|NaN/g;
 
+/** How JavaScript writes the largest seed, 2^64 - 1, which it cannot hold exactly. */
+const ROUNDED = '18446744073709552000';
+
 /** Text of a value, compact, with bare NaN and Infinity tokens where Python would write them. */
 export function toJsonText(value: unknown): string {
-  const text = JSON.stringify(value);
+  const written = JSON.stringify(value);
+  const text = written.includes(ROUNDED) ? written.replaceAll(ROUNDED, '18446744073709551615') : written;
   return text.includes('\\u0001python') ? text.replace(WRITTEN_MARK, '$1') : text;
 }
 

@@ -48,6 +48,13 @@ export function sendBytes(exchange: Exchange, bytes: Buffer, type: string): void
   finish(exchange, 200, type, bytes);
 }
 
+/** What stands in for the user interface. */
+export function sendPage(exchange: Exchange): void {
+  const headers = { 'Cache-Control': 'no-cache', Pragma: 'no-cache', Expires: '0', 'Accept-Ranges': 'bytes' };
+  for (const [name, value] of Object.entries(headers)) exchange.response.setHeader(name, value);
+  sendBytes(exchange, Buffer.from('<html></html>\n'), 'text/html');
+}
+
 /** What the static file route answers for an unknown path. */
 export function sendNotFound({ response }: Exchange): void {
   response.writeHead(404, { 'Content-Type': 'application/octet-stream', 'Transfer-Encoding': 'chunked' });

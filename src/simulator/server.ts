@@ -14,17 +14,16 @@ import {
   postPrompt,
   postQueue,
 } from './prompt-routes.ts';
-import { PythonError } from './python-error.ts';
 import {
   BodyTooLarge,
   type Exchange,
   readBody,
-  sendBytes,
   sendCrash,
   sendEmpty,
   sendJson,
   sendNotAllowed,
   sendNotFound,
+  sendPage,
   sendText,
 } from './reply.ts';
 import type { LifeSetting, ServerLife } from './server-life.ts';
@@ -119,12 +118,18 @@ export class SimulatedServer {
     try {
       await this.route(exchange, limit);
     } catch (error) {
+      // In aiohttp an exception passes by the middleware that adds these (observed).
+      for (const name of Object.keys(corsHeaders(''))) exchange.response.removeHeader(name);
+      const { response } = exchange;
+      if (response.headersSent) {
+        response.destroy();
+        return;
+      }
+      // What raises does not pass the CORS middleware on its way out.
+      for (const name of Object.keys(corsHeaders(''))) response.removeHeader(name);
       if (error instanceof BodyTooLarge)
         sendText(exchange, 413, `Maximum request body size ${limit} exceeded.`);
-      else if (exchange.response.headersSent) exchange.response.destroy();
       else sendCrash(exchange);
-      if (!(error instanceof BodyTooLarge || error instanceof PythonError || error instanceof Error))
-        throw error;
     }
   }
 
@@ -147,7 +152,7 @@ export class SimulatedServer {
     else if (path === '/view') await view(exchange, setting.files, setting.faults, setting.clock);
     else if (path === '/ws')
       sendText(exchange, 400, 'No WebSocket UPGRADE hdr: None\n Can "Upgrade" only to "WebSocket".');
-    else if (path === '/') sendBytes(exchange, Buffer.from('<html></html>\n'), 'text/html');
+    else if (path === '/') sendPage(exchange);
     else if (!(await infoRoute(exchange, life, setting))) {
       if (path.startsWith('/view_metadata/')) sendEmpty(exchange, 404);
       else sendNotFound(exchange);

@@ -80,6 +80,7 @@ export async function upload(
       });
     }
   }
+  if (type !== 'input') files.forgetNumbers();
   sendJson(exchange, { name: place.name, subfolder, type });
 }
 

@@ -13,6 +13,9 @@ import { type Exchange, sendBytes, sendCrash, sendEmpty } from './reply.ts';
 /** Served as a download, because a browser would run them. */
 const RISKY = new Set(['text/html', 'application/xhtml+xml', 'text/javascript', 'text/css']);
 
+/** Where Python's table differs from the one used here. */
+const OWN_TYPES: Readonly<Record<string, string>> = { flac: 'audio/flac' };
+
 export async function view(exchange: Exchange, files: Files, faults: Faults, clock: Clock): Promise<void> {
   const query = exchange.url.searchParams;
   const asked = query.get('filename');
@@ -29,7 +32,9 @@ export async function view(exchange: Exchange, files: Files, faults: Faults, clo
   if (filename.includes('\0') || !(await isFile(path))) return sendEmpty(exchange, 404);
   exchange.response.setHeader('Content-Disposition', `filename="${encodeHeader(filename)}"`);
   const channel = query.get('channel') ?? 'rgba';
-  if (query.has('preview')) return preview(exchange, path, query.get('preview') ?? '', channel);
+  if (query.has('preview')) {
+    return preview(exchange, path, query.get('preview') ?? '', query.get('channel') ?? '');
+  }
   if (channel === 'rgb' || channel === 'a') return oneChannel(exchange, path, channel);
   return plainFile(exchange, path, faults, clock);
 }
@@ -79,7 +84,8 @@ async function plainFile(exchange: Exchange, path: string, faults: Faults, clock
   const { request, response } = exchange;
   const found = await stat(path, { bigint: true });
   const size = Number(found.size);
-  const guessed = mime.getType(extname(path).slice(1)) ?? 'application/octet-stream';
+  const extension = extname(path).slice(1);
+  const guessed = OWN_TYPES[extension] ?? mime.getType(extension) ?? 'application/octet-stream';
   response.setHeader('Content-Type', RISKY.has(guessed) ? 'application/octet-stream' : guessed);
   const etag = `"${found.mtimeNs.toString(16)}-${size.toString(16)}"`;
   response.setHeader('ETag', etag);

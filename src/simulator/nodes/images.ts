@@ -14,6 +14,7 @@ import { decode, invert, jpeg, mask, type Picture, plain, scale } from '../pictu
 import { encodePng } from '../png-text.ts';
 import { PythonError } from '../python-error.ts';
 import { isObject } from '../python-json.ts';
+import { formatInput } from '../tensor-text.ts';
 import { savePictures, tempPrefix } from './saving.ts';
 
 const HIDDEN = { prompt: 'PROMPT', extra_pnginfo: 'EXTRA_PNGINFO' };
@@ -273,11 +274,7 @@ const PREVIEW_ANY: NodeClass = {
   run: ({ inputs }) => {
     const source = inputs.source;
     const text =
-      typeof source === 'string'
-        ? source
-        : isObject(source) && !('kind' in source)
-          ? JSON.stringify(source, null, 4)
-          : String(source);
+      isObject(source) && !('kind' in source) ? JSON.stringify(source, null, 4) : String(formatInput(source));
     return { ui: { text: [text] } };
   },
 };

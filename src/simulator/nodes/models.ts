@@ -231,6 +231,7 @@ const KSAMPLER: NodeClass = {
     ],
   },
   outputs: ['LATENT'],
+  outputTooltips: ['The denoised latent.'],
   run: sample,
 };
 

@@ -89,7 +89,7 @@ async function noiseBatch({ inputs }: NodeCall): Promise<NodeResult> {
 }
 
 async function mixed(call: NodeCall): Promise<NodeResult> {
-  const bytes = await encodePng(GREY);
+  const bytes = await encodePng(plain(32, 32, 0x484848));
   const saved = [];
   for (const type of ['output', 'temp'] as const) {
     saved.push(
@@ -126,9 +126,9 @@ export const RIG_NODES: readonly NodeClass[] = [
   }),
   rig('RigText', {
     required: { text: ['STRING', { default: '', multiline: true }] },
-    outputs: [],
+    outputs: ['STRING'],
     isOutput: true,
-    run: ({ inputs }) => ({ ui: { text: [str(inputs.text)] } }),
+    run: ({ inputs }) => ({ ui: { text: [str(inputs.text)] }, outputs: [str(inputs.text)] }),
   }),
   rig('RigRaise', {
     required: {

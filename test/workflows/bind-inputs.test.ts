@@ -105,7 +105,7 @@ describe('bindInputs', () => {
   });
 
   it('reports unknown, missing and wrong inputs together', () => {
-    const bound = generate({ promt: 'typo', width: true, ['__proto__x']: 1 });
+    const bound = generate({ promt: 'typo', width: true, __proto__x: 1 });
     expect(bound).toMatchObject({ ok: false });
     expect(!bound.ok && bound.issues.map((issue) => issue.path[0]).sort()).toEqual([
       '__proto__x',

@@ -31,7 +31,6 @@ export interface NodeClass {
   readonly outputs: readonly string[];
   readonly outputNames?: readonly string[];
   readonly outputTooltips?: readonly string[];
-  readonly outputTooltips?: readonly string[];
   readonly isOutput?: boolean;
   /** A coroutine in ComfyUI: started first, and others run beside it. */
   readonly isAsync?: boolean;

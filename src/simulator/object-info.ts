@@ -33,7 +33,6 @@ export async function describeNode(node: NodeClass, world: NodeWorld): Promise<R
     python_module: node.pythonModule ?? 'nodes',
     category: node.category,
     output_node: node.isOutput ?? false,
-    ...(node.outputTooltips ? { output_tooltips: node.outputTooltips } : {}),
     ...(node.outputTooltips && { output_tooltips: node.outputTooltips }),
   };
 }

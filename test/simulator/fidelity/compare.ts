@@ -166,12 +166,17 @@ function diffHeads(recorded: string, actual: string, where: string): Difference[
   ];
 }
 
-/** JSON text without what JSON does not mean: spaces between tokens, 1.0 for 1; and without times. */
+/**
+ * JSON text without what JSON does not mean (spaces between tokens, 1.0 for 1, escapes) and what is tolerated elsewhere:
+ * times, memory sizes, and all from the first traceback or printed tensor on.
+ */
 function tight(text: string): string {
-  return text
+  const [compared = ''] = text.split(/"traceback":|tensor\(/);
+  return compared
     .replace(/(?<=[,:[{\]}"\d]) (?=[[{"\d\-tfn])/g, '')
     .replace(/(\d)\.0\b/g, '$1')
-    .replace(/"timestamp":\d+/g, '"timestamp":0');
+    .replace(/\\u([0-9a-f]{4})/g, (_match, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+    .replace(/"(timestamp|\w*ram_total|\w*ram_free)":\d+/g, '"$1":0');
 }
 
 function translated<T>(value: T, names: Names): T {

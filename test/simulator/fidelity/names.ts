@@ -27,12 +27,25 @@ export class Names {
     }
   }
 
+  /** Pairs the client ids that the server made up: 32 hex digits on both sides. */
+  learnSids(recorded: Observation, actual: Observation): void {
+    for (const client of Object.keys(recorded.sockets)) {
+      const theirs = madeUpSid(recorded, client);
+      const ours = madeUpSid(actual, client);
+      if (theirs !== undefined && ours !== undefined) this.learn(theirs, ours);
+    }
+  }
+
   /** A text of the recording with the names of this replay. */
   translate(text: string): string {
     let result = text;
     for (const [recorded, actual] of this.#pairs) result = result.replaceAll(recorded, actual);
     return result;
   }
+}
+
+function madeUpSid(seen: Observation, client: string): string | undefined {
+  return /"sid":"([0-9a-f]{32})"/.exec(JSON.stringify(seen.sockets[client] ?? []))?.[1];
 }
 
 function letters(seen: Observation, clients: readonly string[]): string[] {

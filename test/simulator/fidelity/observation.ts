@@ -124,7 +124,8 @@ function recordedBody(body: unknown, headers: Readonly<Record<string, string>>):
   }
   if (isRecord(body) && body.truncated === true) return { kind: 'head', head: String(body.head) };
   if (typeof body === 'string' && (body === '' || !isJson(headers))) return { kind: 'text', text: body };
-  return { kind: 'json', json: body };
+  // A body that is JSON only for Python was kept as text.
+  return { kind: 'json', json: typeof body === 'string' ? parseLoose(body) : body };
 }
 
 /** The same description of an answer that really came. */

@@ -44,11 +44,11 @@ export async function prepare(
     return answer.body;
   };
   try {
-    for (const file of [...counterFiles(recording), ...(preparation.files ?? [])]) {
+    const warmUps = preparation.warmUp ?? [];
+    for (const file of [...counterFiles(recording, warmUps.length), ...(preparation.files ?? [])]) {
       const { body, headers } = uploadOf(file);
       await post('/upload/image', body, headers);
     }
-    const warmUps = preparation.warmUp ?? [];
     for (const name of warmUps) {
       const prompt = await post('/prompt', warmUpBody(name));
       await runToEnd(prompt);
@@ -86,8 +86,8 @@ function firstNumber(recording: Recording): number {
   return 0;
 }
 
-/** A saved file takes the number after the highest one in its folder, so one file per prefix sets the counter. */
-function counterFiles(recording: Recording): UploadedFile[] {
+/** A saved file takes the number after the highest one in its folder, so one file per prefix sets the counter; warm-ups move it on. */
+function counterFiles(recording: Recording, warmUps: number): UploadedFile[] {
   const lowest = new Map<string, { folder: string; prefix: string; number: number }>();
   const visit = (value: unknown): void => {
     if (Array.isArray(value)) value.forEach(visit);
@@ -108,9 +108,9 @@ function counterFiles(recording: Recording): UploadedFile[] {
   };
   visit([recording.ws, recording.http]);
   return [...lowest.values()]
-    .filter(({ number }) => number > 1)
+    .filter(({ number }) => number - warmUps > 1)
     .map(({ folder, prefix, number }) => ({
-      name: `${prefix}_${String(number - 1).padStart(5, '0')}_.png`,
+      name: `${prefix}_${String(number - warmUps - 1).padStart(5, '0')}_.png`,
       type: 'output' as const,
       subfolder: folder,
     }));

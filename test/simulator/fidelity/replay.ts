@@ -14,13 +14,8 @@ import {
   type SocketItem,
 } from './observation.ts';
 import type { Pace } from './pace.ts';
-import {
-  isRecord,
-  type RecordedEvent,
-  type RecordedRequest,
-  type Recording,
-  stringifyLoose,
-} from './recording.ts';
+import { isRecord, type RecordedEvent, type RecordedRequest, type Recording } from './recording.ts';
+import { repeated } from './repeated-request.ts';
 import { isPassive, type Step, timeline } from './timeline.ts';
 import { WireSocket } from './wire-socket.ts';
 
@@ -114,6 +109,7 @@ class Run {
   result(): Replayed {
     const actual = this.#seen();
     this.#names.learnLetters(this.#recorded, actual);
+    this.#names.learnSids(this.#recorded, actual);
     return { actual, names: this.#names };
   }
 

@@ -26,6 +26,11 @@ function outputOrder(recording: Recording): (ids: readonly string[]) => readonly
         orders.set(keyOf(outputs), outputs);
       value.forEach(visit);
     } else if (isRecord(value)) Object.values(value).forEach(visit);
+    else if (typeof value === 'string') {
+      // A history entry that was cut: its queue item ends right before its outputs.
+      const cut = /, (\["[^\]]*"\])\], "outputs"/.exec(value)?.[1];
+      if (cut !== undefined) orders.set(keyOf(JSON.parse(cut)), JSON.parse(cut));
+    }
   };
   visit(recording.http.map((request) => request.response_body));
   return (ids) => orders.get(keyOf(ids)) ?? ids;

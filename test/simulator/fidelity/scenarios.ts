@@ -75,6 +75,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'duplicate_id_and_number_500',
     shows: 'the second of two equal prompts answers 500 and both run all the same',
+    special: ['statusNumbersRace'],
   },
   {
     name: 'dynamic_cycle',
@@ -94,7 +95,11 @@ export const SCENARIOS: readonly Scenario[] = [
     shows: 'max_items and offset of /history, and what deleting and clearing leave',
     keepsTime: true,
   },
-  { name: 'interrupt_global', shows: 'an interrupt without id stops what runs; while idle it is forgotten' },
+  {
+    name: 'interrupt_global',
+    shows: 'an interrupt without id stops what runs; while idle it is forgotten',
+    special: ['statusRace'],
+  },
   { name: 'interrupt_ksampler', shows: 'a sampler stops at its next step' },
   {
     name: 'interrupt_not_honoured',
@@ -104,7 +109,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'interrupt_prompt_id',
     shows: 'an interrupt by id stops that prompt only, and answers 200 for any id',
     // The server read this request after the twelfth step had gone out.
-    retimed: { 3: 1206.5 },
+    retimed: { 2: 1206.5 },
   },
   { name: 'interrupt_repeat_state', shows: 'finished nodes stay cached after an interrupt' },
   {
@@ -119,14 +124,18 @@ export const SCENARIOS: readonly Scenario[] = [
       ...['up_1795320717 (1).png', 'up_1795320717 (2).png', 'up_1795320717.png', 'v.png'].map(input),
     ],
   },
-  { name: 'nan_output', shows: 'NaN and Infinity go out as bare tokens, which strict JSON parsers refuse' },
+  {
+    name: 'nan_output',
+    shows: 'NaN and Infinity go out as bare tokens, which strict JSON parsers refuse',
+    special: ['statusRace'],
+  },
   { name: 'no_websocket', shows: 'a run followed by polling alone', keepsTime: true },
   { name: 'node_error', shows: 'run-time failures as messages and in history, and what stays cached' },
   {
     name: 'origin_and_cors',
     shows: 'which Origin and Host are let in, with and without --enable-cors-header',
     second: {
-      options: { corsOrigin: 'https://example.test' },
+      options: { corsOrigin: 'https://example.test', compressResponses: true },
       takes: (step) =>
         step.kind === 'request' ? step.index >= 14 : step.event.client.startsWith('cors-instance'),
     },
@@ -167,7 +176,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'two_clients',
     shows: 'who hears what: owner, others, nobody; and runs without a client id',
-    retimed: { 8: 5848 },
+    retimed: { 7: 5848 },
   },
   {
     name: 'two_sockets_same_prompt_many',
@@ -201,7 +210,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'validation_errors',
     shows: 'every refusal of POST /prompt, and the partly accepted prompt',
-    special: ['statusRace'],
+    special: ['statusNumbersRace'],
   },
   {
     name: 'view_variants',

@@ -80,6 +80,7 @@ export class Member implements Service {
   #queue: Queue = { running: [], pending: [] };
   #posts = 0;
   #savedAt = Number.NEGATIVE_INFINITY;
+  #previewsHaveMetadata = false;
   #running = false;
   #opening: Promise<void> = Promise.resolve();
 
@@ -103,7 +104,7 @@ export class Member implements Service {
       random,
       logger,
       clientId: () => this.#chooseClientId(),
-      onMessage: (message, clientId) => options.events.onMessage(this.id, message, clientId),
+      onMessage: (message, clientId) => this.#heard(message, clientId),
       onOpen: () => this.#socketOpened(),
       onClose: (close) => this.#socketClosed(close),
     });
@@ -138,6 +139,11 @@ export class Member implements Service {
   /** Messages of prompts posted with this id arrive. */
   hears(clientId: string): boolean {
     return this.#socket.state === 'open' && this.#socket.clientId === clientId;
+  }
+
+  /** Its socket agreed to name the prompt of each preview, so a picture without a name is a result. */
+  get previewsHaveMetadata(): boolean {
+    return this.#previewsHaveMetadata;
   }
 
   /** A dial is under way, so that waiting a moment may be worth it. */
@@ -232,6 +238,11 @@ export class Member implements Service {
       logger.warn({ err: error }, 'a client id could not be stored'),
     );
     return clientId;
+  }
+
+  #heard(message: ComfyMessage, clientId: string): void {
+    if (message.kind === 'featureFlags') this.#previewsHaveMetadata = message.supportsPreviewMetadata;
+    this.#options.events.onMessage(this.id, message, clientId);
   }
 
   #socketOpened(): void {

@@ -21,8 +21,8 @@ export type RunNews =
   | { readonly type: 'picture'; readonly mimeType: string; readonly image: Uint8Array }
   /** A result that a node sent over the socket instead of saving it. */
   | { readonly type: 'result'; readonly node: string; readonly mimeType: string; readonly image: Uint8Array }
-  /** A node's ui output: files and texts to collect. */
-  | { readonly type: 'output'; readonly node: string; readonly output: JsonObject }
+  /** A node's ui output: files and texts to collect. `shown`: the node of the submitted graph it belongs to. */
+  | { readonly type: 'output'; readonly node: string; readonly shown: string; readonly output: JsonObject }
   | { readonly type: 'begun' }
   /** The run is over; history is being written. */
   | { readonly type: 'over' }
@@ -178,7 +178,7 @@ function stepped(view: RunView, node: string | null, value: number, max: number,
 function executed(view: RunView, node: string, displayNode: string, output: JsonObject | null): Translation {
   const shown = shownNode(view, displayNode) ?? node;
   const done = Object.hasOwn(view.graph, node) ? new Set([...view.done, node]) : view.done;
-  return withProgress({ ...view, done }, output ? [{ type: 'output', node: shown, output }] : []);
+  return withProgress({ ...view, done }, output ? [{ type: 'output', node, shown, output }] : []);
 }
 
 function failed(view: RunView, message: Extract<ComfyMessage, { kind: 'executionError' }>): Translation {

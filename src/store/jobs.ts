@@ -158,6 +158,8 @@ export async function queuePositions(db: Db, ids: readonly string[]): Promise<Ma
 export interface PendingJob {
   readonly id: string;
   readonly tenant: string;
+  /** Cursor of its newest durable event. */
+  readonly seq: number;
   readonly priority: number;
   readonly needsKey: string;
   readonly createdAt: number;
@@ -178,6 +180,7 @@ export async function pendingJobs(db: Db, limit?: number): Promise<PendingJob[]>
     .select([
       'id',
       'tenant',
+      'seq',
       'priority',
       'needs_key as needsKey',
       'created_at as createdAt',

@@ -1,0 +1,226 @@
+/**
+ * One open attempt in this process: what is known of it, what interrupts it, and the news it gets from its instance's
+ * socket. The pipeline (attempt.ts) works on it step by step; nobody else changes it.
+ */
+import type { ComfyMessage } from '../comfyui/messages.ts';
+import type { Config } from '../config.ts';
+import type { Graph } from '../domain/graph.ts';
+import type { Attempt, Job } from '../domain/job.ts';
+import type { Output } from '../domain/output.ts';
+import type { EventBus } from '../events/bus.ts';
+import type { Member } from '../fleet/member.ts';
+import type { Recorder } from '../jobs/recorder.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+import { Alarm } from './alarm.ts';
+import type { InputFiles } from './input-files.ts';
+import { LiveFeed } from './live-feed.ts';
+import { OutputCollector } from './outputs.ts';
+import type { NodeFailure } from './run-faults.ts';
+import { type RunNews, type RunView, startView, translate } from './translate.ts';
+
+export interface RunParts {
+  readonly bus: EventBus;
+  readonly recorder: Recorder;
+  readonly storage: BlobStore;
+  readonly inputFiles: InputFiles;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly fleetId: string;
+  readonly config: RunConfig;
+}
+
+export type RunConfig = Pick<
+  Config,
+  | 'silenceMs'
+  | 'reconcileIntervalMs'
+  | 'submitGraceMs'
+  | 'refusedLostMs'
+  | 'unreachableLostMs'
+  | 'probeTimeoutMs'
+  | 'maxOutputBytes'
+>;
+
+export interface RunSubject {
+  readonly job: Job;
+  readonly attempt: Attempt;
+  /** As stored, files by reference. */
+  readonly graph: Graph;
+  readonly member: Member;
+  readonly term: number;
+  /** An earlier process began it: its prompt may be posted already. */
+  readonly adopted: boolean;
+  readonly knownOutputs: readonly Pick<Output, 'node' | 'ordinal'>[];
+}
+
+/** What is known of the POST. `answered`: badly, but it is not on its way any more. */
+export type Posted = 'no' | 'unanswered' | 'answered' | 'accepted';
+
+export type Interruption = 'cancel' | 'timeout' | 'stop';
+
+/** What a timer can hold: 24 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+export class ActiveRun {
+  readonly parts: RunParts;
+  readonly subject: RunSubject;
+  readonly logger: Logger;
+  readonly alarm: Alarm;
+  readonly feed: LiveFeed;
+  readonly outputs: OutputCollector;
+  posted: Posted;
+  /** Monotonic ms; of an adopted run, when its attempt was written. */
+  postedAt: number;
+  /** The client id its messages go to; null when not known. */
+  clientId: string | null = null;
+  /** Something happened that a look should follow. */
+  lookSoon: boolean;
+  /** The instance went away since the last look. */
+  wasGone = false;
+  lastHeardAt: number;
+  /** When its socket said that the run is over; history follows. */
+  overAt: number | null = null;
+  /** History can be read. */
+  ended = false;
+  blocked: NodeFailure | null = null;
+  /** Gives the client id back. */
+  releaseClientId: () => void = () => undefined;
+  #view: RunView;
+  #seq: number;
+  #begun = false;
+  readonly #interrupt = new AbortController();
+  readonly #stop = new AbortController();
+  readonly #deadline: Timer;
+
+  constructor(parts: RunParts, subject: RunSubject) {
+    const { clock, bus } = parts;
+    const { job, attempt, adopted } = subject;
+    this.parts = parts;
+    this.subject = subject;
+    this.logger = parts.logger.child({ job: job.id, attempt: attempt.id, instance: attempt.instanceId });
+    this.alarm = new Alarm(clock);
+    const age = adopted ? Math.max(0, clock.now() - attempt.startedAt) : 0;
+    this.posted = !adopted ? 'no' : attempt.state === 'SUBMITTING' ? 'unanswered' : 'accepted';
+    this.postedAt = clock.monotonic() - age;
+    this.lookSoon = adopted;
+    this.lastHeardAt = clock.monotonic();
+    this.#view = startView(subject.graph);
+    this.#seq = job.seq;
+    this.feed = new LiveFeed(bus, clock, {
+      jobId: job.id,
+      tenant: job.tenant,
+      createdAt: job.createdAt,
+      seq: () => this.#seq,
+    });
+    this.outputs = new OutputCollector(
+      {
+        ...parts,
+        http: subject.member.http,
+        logger: this.logger,
+        maxOutputBytes: parts.config.maxOutputBytes,
+      },
+      {
+        attemptId: attempt.id,
+        tenant: job.tenant,
+        term: subject.term,
+        known: subject.knownOutputs,
+        onOutput: () => this.#seq++,
+      },
+      this.#interrupt.signal,
+    );
+    const left = attempt.deadlineAt - clock.now();
+    this.#deadline = clock.after(Math.min(LONGEST_TIMER_MS, Math.max(0, left)), () =>
+      this.interrupt('timeout'),
+    );
+  }
+
+  get promptId(): string {
+    return this.subject.attempt.id;
+  }
+
+  /** Aborted by the first interruption. */
+  get signal(): AbortSignal {
+    return this.#interrupt.signal;
+  }
+
+  /** Aborted when the process stops. */
+  get stopSignal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  get interruption(): Interruption | null {
+    return this.signal.aborted ? (this.signal.reason as Interruption) : null;
+  }
+
+  /** Ends the pipeline's present step; the first reason counts, but a stop also ends what another one began. */
+  interrupt(reason: Interruption): void {
+    this.#deadline.cancel();
+    if (reason === 'stop') this.#stop.abort();
+    if (!this.signal.aborted) this.#interrupt.abort(reason);
+  }
+
+  /** The run is over by itself: it is too late for a timeout. */
+  endDeadline(): void {
+    this.#deadline.cancel();
+  }
+
+  /** Its messages arrive over an open socket. */
+  hears(): boolean {
+    return this.clientId !== null && this.subject.member.hears(this.clientId);
+  }
+
+  /** ComfyUI works on it now, so that what names no prompt is about this one. */
+  get isRunning(): boolean {
+    return this.#begun && !this.ended;
+  }
+
+  /** One message about this prompt. */
+  receive(message: ComfyMessage): void {
+    this.lastHeardAt = this.parts.clock.monotonic();
+    const pictures = { previewsHaveMetadata: this.subject.member.previewsHaveMetadata };
+    const { view, news } = translate(this.#view, message, this.lastHeardAt, pictures);
+    this.#view = view;
+    for (const piece of news) this.#hear(piece);
+  }
+
+  /** The socket opened or closed. */
+  socketChanged(gone: boolean): void {
+    if (gone) this.wasGone = true;
+    this.lookSoon = true;
+    this.alarm.ring();
+  }
+
+  #hear(news: RunNews): void {
+    switch (news.type) {
+      case 'live':
+        if (news.event.type === 'node' || news.event.type === 'progress') this.#begun = true;
+        this.feed.event(news.event);
+        return;
+      case 'picture':
+        this.feed.picture(news.mimeType, news.image);
+        return;
+      case 'result':
+        this.outputs.takePicture(news.node, news.mimeType, news.image);
+        return;
+      case 'output':
+        this.outputs.take(news.node, news.shown, news.output);
+        return;
+      case 'begun':
+        this.#begun = true;
+        return;
+      case 'over':
+        this.overAt ??= this.parts.clock.monotonic();
+        this.alarm.ring();
+        return;
+      case 'ended':
+        this.ended = true;
+        this.lookSoon = true;
+        this.alarm.ring();
+        return;
+      case 'blocked':
+        this.blocked = news.failure;
+        return;
+    }
+  }
+}

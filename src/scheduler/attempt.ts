@@ -1,0 +1,180 @@
+/**
+ * An attempt as a pipeline: hand over the files, make the graph, post it under the attempt's own id, follow it to its
+ * end, collect what it made. An adopted attempt begins at following. Each step answers what the next one needs, or
+ * the outcome that ends the attempt.
+ */
+import type { HttpFailure } from '../comfyui/http-failure.ts';
+import type { NodeErrors, PromptReply } from '../comfyui/prompt-reply.ts';
+import { fault } from '../domain/fault.ts';
+import { fileRefsOf } from '../domain/file-refs.ts';
+import type { FileRef, Graph } from '../domain/graph.ts';
+import { ownershipTag } from '../fleet/ownership.ts';
+import { present } from '../lib/assert.ts';
+import { pause } from '../lib/clock.ts';
+import type { JsonObject } from '../lib/json.ts';
+import { materialise } from '../workflows/materialise.ts';
+import type { ActiveRun } from './active-run.ts';
+import { collect } from './collect.ts';
+import { follow } from './follow.ts';
+import { UPLOAD_PREFIX } from './input-files.ts';
+import { insist } from './insist.ts';
+import { failed, INTERRUPTED, type Outcome } from './outcome.ts';
+import { faultOfNodeErrors, faultOfRejection } from './run-faults.ts';
+
+type Step<T> = { readonly go: T } | { readonly end: Outcome };
+
+/** Never throws for what an instance does. */
+export async function runAttempt(run: ActiveRun): Promise<Outcome> {
+  if (!run.subject.adopted) {
+    const files = await handOverFiles(run);
+    if ('end' in files) return files.end;
+    const graph = await makeGraph(run, files.go);
+    if ('end' in graph) return graph.end;
+    await becomeReadyToListen(run);
+    if (run.interruption) return INTERRUPTED;
+    const posted = await post(run, graph.go);
+    if ('end' in posted) return posted.end;
+  }
+  const followed = await follow(run);
+  return followed.kind === 'ended' ? collect(run, followed.entry) : followed;
+}
+
+/** Names on the instance by content hash. */
+async function handOverFiles(run: ActiveRun): Promise<Step<ReadonlyMap<string, string>>> {
+  const { graph, member, job } = run.subject;
+  const names = new Map<string, string>();
+  for (const ref of fileRefsOf(graph)) {
+    if (ref.as !== 'name' || names.has(ref.sha256)) continue;
+    const result = await run.parts.inputFiles.handOver(member, job.tenant, ref);
+    if (run.interruption) return { end: INTERRUPTED };
+    if (result.kind === 'gone') return { end: failed(fault('INPUT_UNAVAILABLE')) };
+    if (result.kind === 'failed') return { end: notHandedOver(run, result.failure) };
+    names.set(ref.sha256, result.name);
+  }
+  return { go: names };
+}
+
+function notHandedOver(run: ActiveRun, failure: HttpFailure): Outcome {
+  if (failure.reason === 'source') return failed(fault('INPUT_UNAVAILABLE'));
+  if (failure.reason === 'refused') return unreachable(run, failure);
+  run.logger.warn({ reason: failure.message }, 'an input file could not be handed to an instance');
+  return failed(fault('UPLOAD_FAILED'));
+}
+
+/** Nothing was posted, so the job may go elsewhere at no charge. */
+function unreachable(run: ActiveRun, failure: HttpFailure): Outcome {
+  run.subject.member.noteFailure(`connection refused (${failure.message})`);
+  return { kind: 'lost', fault: fault('INSTANCE_LOST') };
+}
+
+/** Longest file that is sent as text within a graph. */
+const LARGEST_BASE64_SOURCE = 64 * 1024 * 1024;
+
+async function makeGraph(run: ActiveRun, names: ReadonlyMap<string, string>): Promise<Step<Graph>> {
+  const { graph, attempt, job } = run.subject;
+  let missing = false;
+  const base64 = async (ref: FileRef): Promise<string> => {
+    const bytes = await run.parts.storage.toBuffer(job.tenant, ref.sha256, LARGEST_BASE64_SOURCE);
+    missing ||= bytes === null;
+    return bytes?.toString('base64') ?? '';
+  };
+  const fileName = (ref: FileRef): string => present(names.get(ref.sha256), 'the name of an uploaded file');
+  const made = await materialise(graph, { attemptId: attempt.id, fileName, base64 });
+  return missing ? { end: failed(fault('INPUT_UNAVAILABLE')) } : { go: made };
+}
+
+const LISTEN_PATIENCE_MS = 500;
+
+/** The socket comes before the POST, so that nothing is missed; without one the run is followed by asking. */
+async function becomeReadyToListen(run: ActiveRun): Promise<void> {
+  const { member } = run.subject;
+  const { clock } = run.parts;
+  const giveUpAt = clock.monotonic() + LISTEN_PATIENCE_MS;
+  while (member.connecting && !run.interruption && clock.monotonic() < giveUpAt) {
+    await pause(clock, 10, run.signal);
+  }
+}
+
+const POST_DEADLINE_MS = 30_000;
+
+/** Not ended by a cancel: what became of the POST must be known before the prompt can be taken back. */
+async function post(run: ActiveRun, graph: Graph): Promise<Step<null>> {
+  const { member, job, attempt, term } = run.subject;
+  const { clock, recorder, fleetId } = run.parts;
+  const ticket = member.beginPrompt();
+  run.clientId = ticket.clientId;
+  run.releaseClientId = ticket.done;
+  run.posted = 'unanswered';
+  run.postedAt = clock.monotonic();
+  run.lastHeardAt = run.postedAt;
+  const reply = await member.http.postPrompt(
+    {
+      prompt: graph as unknown as JsonObject,
+      promptId: attempt.id,
+      clientId: ticket.clientId,
+      extraData: ownershipTag(fleetId, job.id, attempt.id),
+    },
+    { deadlineMs: POST_DEADLINE_MS, signal: run.stopSignal },
+  );
+  if (reply.kind === 'accepted') {
+    run.posted = 'accepted';
+    member.expectStatus(run.postedAt);
+    await insist(run, () => recorder.running(attempt.id, term));
+    return { go: null };
+  }
+  return notAccepted(run, reply);
+}
+
+async function notAccepted(
+  run: ActiveRun,
+  reply: Exclude<PromptReply, { kind: 'accepted' }>,
+): Promise<Step<null>> {
+  switch (reply.kind) {
+    case 'acceptedWithNodeErrors':
+      return { end: await takeBack(run, reply.nodeErrors) };
+    case 'rejected':
+      run.posted = 'no';
+      return { end: rejected(run, reply) };
+    case 'refused':
+      run.posted = 'no';
+      if (reply.failure.reason === 'refused') return { end: unreachable(run, reply.failure) };
+      return { end: failed(fault('SUBMIT_FAILED', statusDetail(reply.failure))) };
+    case 'ambiguous':
+      // a server's own 500 is an answer; a gateway timeout of a proxy is not
+      run.posted = isFinalAnswer(reply.failure) ? 'answered' : 'unanswered';
+      run.lookSoon = true;
+      run.logger.warn({ reason: reply.failure.message }, 'it is not known whether a prompt was queued');
+      return { go: null };
+  }
+}
+
+/** Only some outputs would run, which is not what was asked for. */
+async function takeBack(run: ActiveRun, nodeErrors: readonly NodeErrors[]): Promise<Outcome> {
+  run.posted = 'accepted';
+  const { member } = run.subject;
+  await member.cancel({ promptId: run.promptId, withinMs: 10_000, signal: run.stopSignal });
+  return failed(faultOfNodeErrors(nodeErrors));
+}
+
+function rejected(run: ActiveRun, reply: Extract<PromptReply, { kind: 'rejected' }>): Outcome {
+  const lostFile = reply.nodeErrors.some((node) =>
+    node.errors.some((error) => `${error.message} ${error.details}`.includes(UPLOAD_PREFIX)),
+  );
+  if (lostFile && fileRefsOf(run.subject.graph).length > 0) {
+    // somebody emptied the instance's input folder: the next attempt uploads again
+    run.parts.inputFiles.forget(run.subject.member.id);
+    return failed(fault('UPLOAD_FAILED'));
+  }
+  return failed(faultOfRejection(reply));
+}
+
+function isFinalAnswer(failure: HttpFailure): boolean {
+  const { reason, status } = failure;
+  return (
+    reason === 'malformed' || (reason === 'status' && status !== 408 && status !== 502 && status !== 504)
+  );
+}
+
+function statusDetail(failure: HttpFailure): string | null {
+  return failure.status === undefined ? null : `the instance answered with status ${failure.status}`;
+}

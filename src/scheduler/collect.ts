@@ -1,0 +1,45 @@
+/** The end of a run: what history says of it, and the outputs that are not fetched yet. */
+import { decideEnd, type HistoryEntry } from '../comfyui/history.ts';
+import { type Fault, fault } from '../domain/fault.ts';
+import { isObject, type JsonObject } from '../lib/json.ts';
+import type { ActiveRun } from './active-run.ts';
+import { insist } from './insist.ts';
+import { failed, INTERRUPTED, type Outcome } from './outcome.ts';
+import { faultOfEnd, faultOfError } from './run-faults.ts';
+
+export async function collect(run: ActiveRun, entry: HistoryEntry): Promise<Outcome> {
+  run.endDeadline();
+  const { graph, attempt, term } = run.subject;
+  const runMs = timeOnInstance(run, entry);
+  // a blocked output is told by the socket only; history calls such a run a success
+  const problem =
+    faultOfEnd(decideEnd(entry), graph) ?? (run.blocked ? faultOfError(run.blocked, graph) : null);
+  if (problem) return failed(problem, runMs);
+  for (const [node, output] of Object.entries(entry.outputs)) {
+    if (isObject(output)) run.outputs.take(node, entry.displayNodes.get(node) ?? node, output as JsonObject);
+  }
+  const [, missing] = await Promise.all([
+    insist(run, () => run.parts.recorder.collecting(attempt.id, term)),
+    run.outputs.settled(),
+  ]);
+  if (run.interruption) return INTERRUPTED;
+  if (missing) return failed(missing, runMs);
+  if (run.outputs.count === 0) return failed(nothingMade(run), runMs);
+  return { kind: 'succeeded', runMs };
+}
+
+/** By ComfyUI's own clock where it tells. */
+function timeOnInstance(run: ActiveRun, entry: HistoryEntry): number {
+  const { startedAt, endedAt } = entry;
+  if (startedAt !== null && endedAt !== null && endedAt >= startedAt) return endedAt - startedAt;
+  return Math.max(0, run.parts.clock.monotonic() - run.postedAt);
+}
+
+/** A node that sends its result over the socket leaves none in history: without a socket the result is gone. */
+function nothingMade(run: ActiveRun): Fault {
+  const sends = Object.entries(run.subject.graph).find(([, node]) => /websocket/i.test(node.class_type));
+  if (!sends) return fault('NO_OUTPUT');
+  const [nodeId, { class_type: nodeType }] = sends;
+  const detail = 'the result is sent over the WebSocket of the instance, which was down';
+  return fault('OUTPUT_UNAVAILABLE', detail, { nodeId, nodeType });
+}

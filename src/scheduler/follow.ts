@@ -1,0 +1,112 @@
+/**
+ * Waits for the end of a posted prompt. Its socket tells at once; whatever the socket does not tell is found out by
+ * looking: when it fell silent, when it is not there, when the instance went away, when the POST was not answered. So a
+ * job ends without any WebSocket at all.
+ */
+import type { HistoryEntry } from '../comfyui/history.ts';
+import { fault } from '../domain/fault.ts';
+import type { ActiveRun } from './active-run.ts';
+import { insist } from './insist.ts';
+import { look, lookInHistory } from './look.ts';
+import { failed, INTERRUPTED, type Outcome } from './outcome.ts';
+import { judge, type LookMemory, NOTHING_SEEN, type Sighting } from './verdict.ts';
+
+export type Followed = { readonly kind: 'ended'; readonly entry: HistoryEntry } | Outcome;
+
+interface Watch {
+  memory: LookMemory;
+  lastLookAt: number;
+  /** Looks made without hearing anything. */
+  polls: number;
+  /** The last verdict asked for another look after so many ms. */
+  retryMs: number | null;
+}
+
+/** Without a socket: often at first, as most jobs that matter for latency are short, then once a second. */
+const FIRST_POLL_MS = 100;
+const LONGEST_POLL_MS = 1000;
+/** History follows "over" within milliseconds, and `executing null` announces it. */
+const OVER_PATIENCE_MS = 250;
+
+export async function follow(run: ActiveRun): Promise<Followed> {
+  const { clock } = run.parts;
+  const watch: Watch = { memory: NOTHING_SEEN, lastLookAt: clock.monotonic(), polls: 0, retryMs: null };
+  for (;;) {
+    if (run.interruption) return INTERRUPTED;
+    const ms = nextLookInMs(run, watch);
+    if (ms > 0) {
+      await run.alarm.wait(ms, run.signal);
+      continue;
+    }
+    const sighting = await takeLook(run, watch);
+    if (run.interruption) return INTERRUPTED;
+    const end = await conclude(run, watch, sighting);
+    if (end) return end;
+  }
+}
+
+function nextLookInMs(run: ActiveRun, watch: Watch): number {
+  const { silenceMs, reconcileIntervalMs } = run.parts.config;
+  const now = run.parts.clock.monotonic();
+  if (run.lookSoon) return 0;
+  if (watch.retryMs !== null) return watch.lastLookAt + watch.retryMs - now;
+  if (run.overAt !== null) return Math.max(run.overAt, watch.lastLookAt) + OVER_PATIENCE_MS - now;
+  if (run.hears()) {
+    return Math.max(run.lastHeardAt + silenceMs, watch.lastLookAt + reconcileIntervalMs) - now;
+  }
+  return watch.lastLookAt + Math.min(LONGEST_POLL_MS, FIRST_POLL_MS * 1.5 ** watch.polls) - now;
+}
+
+async function takeLook(run: ActiveRun, watch: Watch): Promise<Sighting> {
+  const { clock, config } = run.parts;
+  const { http } = run.subject.member;
+  if (run.wasGone) watch.memory = { ...watch.memory, wasGone: true };
+  run.wasGone = false;
+  run.lookSoon = false;
+  watch.polls = run.hears() ? 0 : Math.min(watch.polls + 1, 10);
+  if (run.ended) {
+    const sighting = await lookInHistory(http, run.promptId, run.signal);
+    watch.lastLookAt = clock.monotonic();
+    if (sighting.kind === 'ended') return sighting;
+  }
+  const { sighting, clientId } = await look(http, run.promptId, config.probeTimeoutMs, run.signal);
+  watch.lastLookAt = clock.monotonic();
+  run.clientId ??= clientId;
+  return sighting;
+}
+
+/** The end of the attempt, or null to go on. */
+async function conclude(run: ActiveRun, watch: Watch, sighting: Sighting): Promise<Followed | null> {
+  const { clock, config, recorder } = run.parts;
+  const now = clock.monotonic();
+  const { memory, verdict } = judge(
+    watch.memory,
+    sighting,
+    {
+      now,
+      unansweredForMs: run.posted === 'unanswered' ? now - run.postedAt : null,
+      endSeen: run.ended || run.overAt !== null,
+    },
+    config,
+  );
+  watch.memory = memory;
+  watch.retryMs = verdict.kind === 'wait' ? verdict.ms : null;
+  switch (verdict.kind) {
+    case 'wait':
+      return null;
+    case 'alive':
+      if (run.posted !== 'accepted') {
+        run.posted = 'accepted';
+        await insist(run, () => recorder.running(run.promptId, run.subject.term));
+      }
+      return null;
+    case 'ended':
+      run.posted = 'accepted';
+      return { kind: 'ended', entry: verdict.entry };
+    case 'lost':
+      run.logger.warn({ reason: verdict.reason }, 'an attempt is lost');
+      // it answered the POST with an error, and did not queue the prompt: that is a failure, not a loss
+      if (run.posted === 'answered') return failed(fault('SUBMIT_FAILED'));
+      return { kind: 'lost', fault: fault('INSTANCE_LOST', verdict.reason) };
+  }
+}

@@ -1,0 +1,43 @@
+/** Frees an instance of a prompt nobody wants any more. Until it is free its place is not given to another job. */
+import { pause } from '../lib/clock.ts';
+import type { ActiveRun } from './active-run.ts';
+
+const ROUND_MS = 2000;
+const PAUSE_MS = 1000;
+const STUCK_LOG_MS = 30_000;
+
+/**
+ * True once the prompt is gone for good; false when `withinMs` has passed first, or the process stops. A node that
+ * reports no progress runs to its end before ComfyUI takes notice.
+ */
+export async function release(run: ActiveRun, withinMs: number): Promise<boolean> {
+  const { clock, config } = run.parts;
+  const startedAt = clock.monotonic();
+  let unreachableSince: number | null = null;
+  let loggedAt = startedAt;
+  while (run.posted !== 'no' && !run.stopSignal.aborted) {
+    const outcome = await run.subject.member.cancel({
+      promptId: run.promptId,
+      withinMs: Math.min(ROUND_MS, withinMs),
+      callDeadlineMs: config.probeTimeoutMs,
+      signal: run.stopSignal,
+    });
+    const now = clock.monotonic();
+    if (outcome === 'interrupted' || outcome === 'finished') return true;
+    if (outcome === 'removed' && !mayStillArrive(run, now)) return true;
+    unreachableSince = outcome === 'unreachable' ? (unreachableSince ?? now) : null;
+    if (unreachableSince !== null && now - unreachableSince >= config.unreachableLostMs) return true;
+    if (now - startedAt >= withinMs) return false;
+    if (now - loggedAt >= STUCK_LOG_MS) {
+      loggedAt = now;
+      run.logger.warn({ outcome, forMs: now - startedAt }, 'a prompt that is not wanted cannot be stopped');
+    }
+    await pause(clock, PAUSE_MS, run.stopSignal);
+  }
+  return !run.stopSignal.aborted;
+}
+
+/** The POST was not answered: the server may be about to queue it. */
+function mayStillArrive(run: ActiveRun, now: number): boolean {
+  return run.posted === 'unanswered' && now - run.postedAt < run.parts.config.submitGraceMs;
+}

@@ -1,0 +1,61 @@
+/** The attempts that are open in this process: who holds which place, and whose news a message is. */
+import type { ComfyMessage } from '../comfyui/messages.ts';
+import type { ActiveRun } from './active-run.ts';
+
+export class Runs {
+  readonly #byPrompt = new Map<string, ActiveRun>();
+
+  add(run: ActiveRun): void {
+    this.#byPrompt.set(run.promptId, run);
+  }
+
+  remove(run: ActiveRun): void {
+    this.#byPrompt.delete(run.promptId);
+  }
+
+  all(): ActiveRun[] {
+    return [...this.#byPrompt.values()];
+  }
+
+  has(promptId: string): boolean {
+    return this.#byPrompt.has(promptId);
+  }
+
+  ofJob(jobId: string): ActiveRun[] {
+    return this.all().filter((run) => run.subject.job.id === jobId);
+  }
+
+  ofInstance(instanceId: string): ActiveRun[] {
+    return this.all().filter((run) => run.subject.member.id === instanceId);
+  }
+
+  takenSlots(instanceId: string): number[] {
+    return this.ofInstance(instanceId).map((run) => run.subject.attempt.slot);
+  }
+
+  /** Hands a message to the run it is about; messages of prompts that are not ours go nowhere. */
+  route(instanceId: string, message: ComfyMessage): void {
+    const promptId = 'promptId' in message ? message.promptId : null;
+    if (promptId !== null) {
+      const run = this.#byPrompt.get(promptId);
+      if (run?.subject.member.id === instanceId) run.receive(message);
+      return;
+    }
+    this.#nameless(instanceId, message)?.receive(message);
+  }
+
+  /** ComfyUI runs one prompt at a time, so a picture or text without a name is of the one that runs. */
+  #nameless(instanceId: string, message: ComfyMessage): ActiveRun | undefined {
+    const runs = this.ofInstance(instanceId);
+    switch (message.kind) {
+      case 'preview':
+      case 'text':
+        return runs.find((run) => run.isRunning);
+      case 'executing':
+        // right after a reconnect: which node of our prompt runs; of which prompt is certain only when it is the only one
+        return message.node !== null && runs.length === 1 ? runs[0] : undefined;
+      default:
+        return undefined;
+    }
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Keeps the planner's queue in line with the rows: a hint loads one job, and now and then the rows are counted, since
+ * hints may be lost.
+ */
+import type { Needs } from '../domain/capabilities.ts';
+import type { Job } from '../domain/job.ts';
+import { findJobs, type PendingJob, pendingJobs, queueCounts } from '../store/jobs.ts';
+import { findNeeds } from '../store/needs.ts';
+import type { Db } from '../store/open.ts';
+import { PendingQueue } from './pending-queue.ts';
+
+const COUNT_EVERY_MS = 2000;
+const RELOAD_EVERY_MS = 60_000;
+
+export class WaitingLine {
+  readonly queue = new PendingQueue();
+  readonly #db: Db;
+  readonly #noted = new Set<string>();
+  #needs = new Map<string, Needs>();
+  #countedAt = Number.NEGATIVE_INFINITY;
+  #loadedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  /** Needs of the classes that wait. */
+  get needs(): ReadonlyMap<string, Needs> {
+    return this.#needs;
+  }
+
+  /** The job's row has changed: read it at the next refresh. */
+  note(jobId: string): void {
+    this.#noted.add(jobId);
+  }
+
+  /** Messages were lost: read all rows at the next refresh. */
+  distrust(): void {
+    this.#loadedAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /** `now` in epoch ms, `tick` in monotonic ms. */
+  async refresh(now: number, tick: number): Promise<void> {
+    await this.#readNoted(now);
+    if (tick - this.#countedAt >= COUNT_EVERY_MS) {
+      this.#countedAt = tick;
+      const { pending } = await queueCounts(this.#db);
+      if (pending !== this.queue.size) this.distrust();
+    }
+    if (tick - this.#loadedAt >= RELOAD_EVERY_MS) {
+      this.#loadedAt = tick;
+      await this.#reload(now);
+    }
+    this.queue.ripen(now);
+    await this.#readNeeds();
+  }
+
+  async #readNoted(now: number): Promise<void> {
+    if (this.#noted.size === 0) return;
+    const ids = [...this.#noted];
+    this.#noted.clear();
+    const found = new Map((await findJobs(this.#db, 'any', ids)).map((job) => [job.id, job]));
+    for (const id of ids) {
+      const job = found.get(id);
+      if (job?.status === 'PENDING') this.queue.put(toPending(job), now);
+      else this.queue.remove(id);
+    }
+  }
+
+  async #reload(now: number): Promise<void> {
+    const rows = await pendingJobs(this.#db);
+    const there = new Set(rows.map((row) => row.id));
+    for (const id of [...this.queue.ids()]) if (!there.has(id)) this.queue.remove(id);
+    for (const row of rows) if (!same(this.queue.get(row.id), row)) this.queue.put(row, now);
+  }
+
+  async #readNeeds(): Promise<void> {
+    const classes = this.queue.classes();
+    const unknown = classes.filter((key) => !this.#needs.has(key));
+    if (unknown.length > 0) {
+      for (const [key, needs] of await findNeeds(this.#db, unknown)) this.#needs.set(key, needs);
+    }
+    if (this.#needs.size > 2 * classes.length + 100) {
+      const waiting = new Set(classes);
+      this.#needs = new Map([...this.#needs].filter(([key]) => waiting.has(key)));
+    }
+  }
+}
+
+function toPending(job: Job): PendingJob {
+  const { id, tenant, seq, priority, needsKey, createdAt, notBefore, deadlineAt } = job;
+  const { timeoutMs, attemptCount, chargedAttempts, maxAttempts, instanceId: lastInstanceId } = job;
+  const place = { id, tenant, seq, priority, needsKey, createdAt, notBefore, deadlineAt };
+  return { ...place, timeoutMs, attemptCount, chargedAttempts, maxAttempts, lastInstanceId };
+}
+
+function same(a: PendingJob | undefined, b: PendingJob): boolean {
+  return a !== undefined && a.seq === b.seq && a.notBefore === b.notBefore;
+}

@@ -1,8 +1,13 @@
 /** The three folders of a ComfyUI (input, output, temp): numbered saving, finding, and which names may be asked for. */
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { writeFile as writeFileCallback } from 'node:fs';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, normalize, relative, resolve, sep } from 'node:path';
+import { promisify } from 'node:util';
 import type { SavedEntry, SavedFile } from './node-class.ts';
 import { PythonError } from './python-error.ts';
+
+/** Much cheaper than the one of fs/promises, which makes a file handle each time. */
+const writeFile = promisify(writeFileCallback);
 
 export type FolderType = 'input' | 'output' | 'temp';
 const TYPES: readonly string[] = ['input', 'output', 'temp'];

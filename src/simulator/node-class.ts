@@ -63,7 +63,7 @@ export interface NodeCall extends NodeWorld {
   readonly nodeId: string;
   readonly inputs: Readonly<Record<string, unknown>>;
   /** The whole prompt and what the client attached: they go into saved files. */
-  readonly prompt: JsonObject;
+  readonly prompt: () => JsonObject;
   readonly extraPngInfo: Json;
   /** Lives as long as the node keeps its id and class from prompt to prompt. */
   readonly instance: Map<string, string>;

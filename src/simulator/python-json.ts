@@ -40,11 +40,14 @@ function spaced(value: Json): string {
 }
 
 function ascii(text: string): string {
-  return JSON.stringify(text).replace(
+  const written = JSON.stringify(text);
+  if (!BEYOND_ASCII.test(written)) return written;
+  return written.replace(
     /[\u007f-\uffff]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
+const BEYOND_ASCII = /[\u007f-\uffff]/;
 
 /** Parses what Python's json.loads would take; undefined when it would raise. */
 export function parseJson(text: string): Json | undefined {

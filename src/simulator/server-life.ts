@@ -238,7 +238,7 @@ export class ServerLife {
       ...this.world,
       nodeId,
       inputs,
-      prompt: run.promptForFiles(),
+      prompt: () => run.promptForFiles(),
       extraPngInfo: extra,
       instance: this.cache.instance(nodeId, run.graph.node(nodeId)),
       stepMs: options.stepMs,

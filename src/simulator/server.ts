@@ -189,7 +189,7 @@ export class SimulatedServer {
       client.on('ping', (data) => {
         void this.pong(() => client.pong(data));
       });
-      life.sockets.add(id, client, serverFeatures(setting), () => {
+      life.sockets.add(id, client, socket, serverFeatures(setting), () => {
         life.sockets.send('status', { status: life.status(), sid: id }, id);
         if (life.clientId === id && life.lastNodeId !== null)
           life.sockets.send('executing', { node: life.lastNodeId }, id);

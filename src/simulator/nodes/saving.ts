@@ -8,7 +8,7 @@ const LETTERS = 'abcdefghijklmnopqrstupvxyz';
 
 /** The prompt and the client's extra entries, as text chunks or tags of a saved file. */
 export function fileTexts(call: NodeCall): [string, string][] {
-  const texts: [string, string][] = [['prompt', toPythonJsonText(call.prompt)]];
+  const texts: [string, string][] = [['prompt', toPythonJsonText(call.prompt())]];
   if (isObject(call.extraPngInfo)) {
     for (const [key, value] of Object.entries(call.extraPngInfo)) texts.push([key, toPythonJsonText(value)]);
   }

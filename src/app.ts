@@ -1,0 +1,122 @@
+/**
+ * The composition root: builds every part in floor order, by hand, and answers one Service. What starts first stops
+ * last: the store and the bus outlive everything that writes to them.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Config } from './config.ts';
+import type { EventBus } from './events/bus.ts';
+import { MemoryBus } from './events/memory-bus.ts';
+import { createFleet } from './fleet/fleet.ts';
+import { createHealthReporter } from './graphql/health-report.ts';
+import { createHttpServer, type HttpServer } from './http/server.ts';
+import { createRecorder } from './jobs/recorder.ts';
+import { createRetention } from './jobs/retention.ts';
+import { createSubmitter } from './jobs/submit.ts';
+import { createUploads } from './jobs/uploads.ts';
+import { createWaiter } from './jobs/waiter.ts';
+import { type Clock, systemClock } from './lib/clock.ts';
+import type { Logger } from './lib/logger.ts';
+import { type Service, startAll, stopAll } from './lib/service.ts';
+import { createScheduler } from './scheduler/scheduler.ts';
+import { DiskStore } from './storage/disk-store.ts';
+import { signingKey, UrlSigner } from './storage/signed-url.ts';
+import { openStore, type Store } from './store/open.ts';
+import { settingOrCreate } from './store/settings.ts';
+import { loadWorkflows } from './workflows/registry.ts';
+
+const SHIPPED_WORKFLOWS = fileURLToPath(new URL('../workflows', import.meta.url));
+const PACKAGE = fileURLToPath(new URL('../package.json', import.meta.url));
+
+export interface App extends Service {
+  /** Where it serves, known once started: http://host:port. */
+  readonly url: string;
+}
+
+/** What every part is built with. */
+interface Ground {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly ids: () => string;
+  readonly random: () => number;
+  readonly store: Store;
+  readonly bus: EventBus;
+  readonly storage: DiskStore;
+}
+
+/** Opens the store and builds the gateway; nothing listens before `start`. @throws when the data folder is taken. */
+export async function createApp(config: Config, logger: Logger): Promise<App> {
+  const workflows = loadWorkflows(config.workflowsDir ?? SHIPPED_WORKFLOWS);
+  const store = await openStore({
+    url: config.databaseUrl,
+    dataDir: config.dataDir,
+    synchronous: config.databaseSynchronous,
+    logger,
+  });
+  try {
+    const ground: Ground = {
+      config,
+      logger,
+      clock: systemClock,
+      ids: randomUUID,
+      random: Math.random,
+      store,
+      bus: new MemoryBus(),
+      storage: new DiskStore({ root: join(config.dataDir, 'files'), clock: systemClock }),
+    };
+    return await compose(ground, workflows);
+  } catch (error) {
+    await store.stop();
+    throw error;
+  }
+}
+
+async function compose(ground: Ground, workflows: ReturnType<typeof loadWorkflows>): Promise<App> {
+  const { config, store, bus, storage } = ground;
+  const recorder = createRecorder(ground);
+  const { maxUploadBytes, maxUploadPixels } = config;
+  const uploads = createUploads({ ...ground, limits: { maxUploadBytes, maxUploadPixels } });
+  const submitter = createSubmitter({ ...ground, recorder, uploads, workflows: () => workflows });
+  const { jobRetentionMs: retentionMs, cleanupIntervalMs: intervalMs } = config;
+  const retention = createRetention({ ...ground, recorder, retentionMs, intervalMs });
+  const fleet = createFleet(ground);
+  const scheduler = createScheduler({ ...ground, recorder, fleet });
+  const health = createHealthReporter({
+    ...ground,
+    schedulerHealthy: () => scheduler.healthy(),
+    version: version(),
+  });
+  const http: HttpServer = createHttpServer({
+    ...ground,
+    submitter,
+    uploads,
+    recorder,
+    retention,
+    waiter: createWaiter(ground),
+    workflows: () => workflows,
+    health,
+    signer: await urlSigner(config, store),
+  });
+  const services: Service[] = [store, bus, storage, fleet, scheduler, retention, http];
+  return {
+    get url() {
+      return http.url;
+    },
+    start: () => startAll(services),
+    stop: () => stopAll(services),
+  };
+}
+
+/** Keys of the configuration, else one made once and kept in the store, so that URLs survive a restart. */
+async function urlSigner(config: Config, store: Store): Promise<UrlSigner> {
+  const kept = () => settingOrCreate(store.db, 'signing-key', () => randomBytes(32).toString('base64url'));
+  const secrets = config.signingKeys.length > 0 ? config.signingKeys : [await kept()];
+  return new UrlSigner(secrets.map(signingKey), config.fileUrlTtlMs);
+}
+
+function version(): string {
+  return String(JSON.parse(readFileSync(PACKAGE, 'utf8')).version);
+}

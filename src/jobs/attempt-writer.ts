@@ -137,31 +137,33 @@ async function assign(tx: Db, assignment: Assignment, now: number): Promise<{ jo
   return { job, attempt: attemptFromRow(row) };
 }
 
-/** One statement, so it needs no transaction of its own. */
-async function moveOn(
+/** Relaxed: where an attempt stands is asked of its instance again after a power cut. */
+function moveOn(
   store: Store,
   attemptId: string,
   term: number,
   to: AttemptState,
   set: Partial<AttemptsTable>,
 ): Promise<boolean> {
-  const result = await store.db
-    .updateTable('attempts')
-    .set({ ...set, state: to })
-    .where('id', '=', attemptId)
-    .where('term', '=', term)
-    .where('state', 'in', attemptStatesBefore(to))
-    .where((eb) =>
-      eb.exists(
-        eb
-          .selectFrom('jobs')
-          .select('jobs.id')
-          .whereRef('jobs.id', '=', 'attempts.job_id')
-          .where('jobs.status', '=', 'PROCESSING'),
-      ),
-    )
-    .executeTakeFirstOrThrow();
-  return result.numUpdatedRows > 0n;
+  return store.relaxed(async (tx) => {
+    const result = await tx
+      .updateTable('attempts')
+      .set({ ...set, state: to })
+      .where('id', '=', attemptId)
+      .where('term', '=', term)
+      .where('state', 'in', attemptStatesBefore(to))
+      .where((eb) =>
+        eb.exists(
+          eb
+            .selectFrom('jobs')
+            .select('jobs.id')
+            .whereRef('jobs.id', '=', 'attempts.job_id')
+            .where('jobs.status', '=', 'PROCESSING'),
+        ),
+      )
+      .executeTakeFirstOrThrow();
+    return result.numUpdatedRows > 0n;
+  });
 }
 
 interface Closing {

@@ -29,9 +29,13 @@ export function refuse(): never {
 }
 
 /** What `work` answers once committed, or null when it refused and everything was undone. */
-export async function guarded<T>(store: Store, work: (tx: Db) => Promise<T>): Promise<T | null> {
+export async function guarded<T>(
+  store: Store,
+  work: (tx: Db) => Promise<T>,
+  how: 'transaction' | 'relaxed' = 'transaction',
+): Promise<T | null> {
   try {
-    return await store.transaction(work);
+    return await store[how](work);
   } catch (error) {
     if (error instanceof Refusal) return null;
     throw error;

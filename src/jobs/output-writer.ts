@@ -18,17 +18,22 @@ export type OutputWriter = (attemptId: string, term: number, output: NewOutput) 
 export function createOutputWriter(parts: RecorderParts, announcer: Announcer): OutputWriter {
   return async (attemptId, term, output) => {
     const now = parts.clock.now();
-    const done = await guarded(parts.store, async (tx) => {
-      const attempt = await openAttempt(tx, attemptId, term);
-      if (!attempt) refuse();
-      const row = outputToRow({ ...output, ...attempt, attemptId, id: parts.ids(), createdAt: now });
-      const known = await insertOnce(tx, row);
-      if (known) return { output: known, job: null };
-      const event = { type: 'output', outputId: row.id } as const;
-      const job = await changeJob(tx, { jobId: attempt.jobId, from: ['PROCESSING'], set: {}, event, now });
-      if (!job) refuse();
-      return { output: outputFromRow(row), job };
-    });
+    // Relaxed: the instance lists its outputs again, and the commit that completes the job syncs them with it.
+    const done = await guarded(
+      parts.store,
+      async (tx) => {
+        const attempt = await openAttempt(tx, attemptId, term);
+        if (!attempt) refuse();
+        const row = outputToRow({ ...output, ...attempt, attemptId, id: parts.ids(), createdAt: now });
+        const known = await insertOnce(tx, row);
+        if (known) return { output: known, job: null };
+        const event = { type: 'output', outputId: row.id } as const;
+        const job = await changeJob(tx, { jobId: attempt.jobId, from: ['PROCESSING'], set: {}, event, now });
+        if (!job) refuse();
+        return { output: outputFromRow(row), job };
+      },
+      'relaxed',
+    );
     if (done?.job) announce(announcer, done.job, done.output.id);
     return done?.output ?? null;
   };

@@ -1,6 +1,6 @@
 /** Chooses the database by its URL. The one place that knows which engine answers; queries are the same on all. */
 import { join } from 'node:path';
-import { type Dialect, SqliteDialect } from 'kysely';
+import { type Dialect, type Kysely, SqliteDialect } from 'kysely';
 import { LibsqlDatabase, type Synchronous } from './sqlite-database.ts';
 
 export interface DialectOptions {
@@ -12,13 +12,34 @@ export interface DialectOptions {
   readonly listeners: ReadonlySet<(sql: string) => void>;
 }
 
+export interface Engine {
+  readonly dialect: Dialect;
+  /** Runs a transaction that reaches the disk with the next synced one, or later: a power cut may undo it, a crash not. */
+  relaxed<S, T>(db: Kysely<S>, work: (tx: Kysely<S>) => Promise<T>): Promise<T>;
+}
+
 /** Throws when no engine serves the URL. */
-export function createDialect(options: DialectOptions): Dialect {
+export function createEngine(options: DialectOptions): Engine {
   const { url, dataDir, synchronous, listeners } = options;
   if (url !== undefined && url !== '') throw new Error(refusal(url));
-  return new SqliteDialect({
-    database: async () => new LibsqlDatabase(join(dataDir, 'comfyfleet.db'), synchronous, listeners),
-  });
+  let database: LibsqlDatabase | undefined;
+  const open = async (): Promise<LibsqlDatabase> => {
+    database = new LibsqlDatabase(join(dataDir, 'comfyfleet.db'), synchronous, listeners);
+    return database;
+  };
+  return {
+    dialect: new SqliteDialect({ database: open }),
+    // The connection is held around the switch, so that no other transaction runs with the laxer setting.
+    relaxed: (db, work) =>
+      db.connection().execute(async (held) => {
+        database?.setSynchronous('NORMAL');
+        try {
+          return await held.transaction().execute(work);
+        } finally {
+          database?.setSynchronous(synchronous);
+        }
+      }),
+  };
 }
 
 /** Names the scheme only: a database URL carries a password. */

@@ -26,13 +26,19 @@ export class LibsqlDatabase implements SqliteDatabase {
     this.#database = new Database(file);
     for (const pragma of [
       'journal_mode = WAL',
-      `synchronous = ${synchronous}`,
       'busy_timeout = 5000',
       'foreign_keys = ON',
       'temp_store = MEMORY',
     ]) {
       this.#database.prepare(`PRAGMA ${pragma}`).all();
     }
+    this.setSynchronous(synchronous);
+  }
+
+  /** For the commits from now on; has no effect inside a transaction. */
+  setSynchronous(synchronous: Synchronous): void {
+    // Never a kept statement: this pragma takes effect when it is prepared, not when it runs.
+    this.#database.exec(`PRAGMA synchronous = ${synchronous}`);
   }
 
   prepare(sql: string): SqliteStatement {

@@ -3,16 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Kysely, sql } from 'kysely';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createDialect } from '../../src/store/dialect.ts';
+import { createEngine } from '../../src/store/dialect.ts';
 import type { Synchronous } from '../../src/store/sqlite-database.ts';
 import { dialectContract } from './dialect.contract.ts';
 
 async function openSqlite<T>(synchronous: Synchronous = 'NORMAL', heard: string[] = []) {
   const dataDir = await mkdtemp(join(tmpdir(), 'comfyfleet-dialect-'));
-  const dialect = createDialect({ dataDir, synchronous, listeners: new Set([(q: string) => heard.push(q)]) });
-  const db = new Kysely<T>({ dialect });
+  const engine = createEngine({ dataDir, synchronous, listeners: new Set([(q: string) => heard.push(q)]) });
+  const db = new Kysely<T>({ dialect: engine.dialect });
   return {
     db,
+    engine,
     async close() {
       await db.destroy();
       await rm(dataDir, { recursive: true, force: true });
@@ -22,7 +23,7 @@ async function openSqlite<T>(synchronous: Synchronous = 'NORMAL', heard: string[
 
 dialectContract('SQLite', { open: () => openSqlite(), bytesType: 'blob' });
 
-describe('createDialect', () => {
+describe('createEngine', () => {
   const ends: (() => Promise<void>)[] = [];
   afterEach(async () => {
     for (const end of ends.splice(0)) await end();
@@ -35,6 +36,32 @@ describe('createDialect', () => {
     expect(await pragma('journal_mode')).toEqual({ journal_mode: 'wal' });
     expect(await pragma('synchronous')).toEqual({ synchronous: synchronous === 'FULL' ? 2 : 1 });
     expect(await pragma('foreign_keys')).toEqual({ foreign_keys: 1 });
+  });
+
+  it('relaxes the sync for one transaction only, also when that fails', async () => {
+    const { db, engine, close } = await openSqlite('FULL');
+    ends.push(close);
+    const level = async (on: typeof db) =>
+      (await sql<{ synchronous: number }>`pragma synchronous`.execute(on)).rows[0]?.synchronous;
+    const inside = engine.relaxed(db, level);
+    const after = db.transaction().execute(level);
+    expect(await inside).toBe(1);
+    expect(await after).toBe(2);
+    await sql`create table t (n integer)`.execute(db);
+    const failing = engine.relaxed(db, async (tx) => {
+      await sql`insert into t values (${1})`.execute(tx);
+      throw new Error('undo');
+    });
+    await expect(failing).rejects.toThrow('undo');
+    expect(await level(db)).toBe(2);
+    expect((await sql`select n from t`.execute(db)).rows).toEqual([]);
+    expect(
+      await engine.relaxed(
+        db,
+        async (tx) => (await sql`insert into t values (${1})`.execute(tx)).numAffectedRows,
+      ),
+    ).toBe(1n);
+    expect((await sql`select n from t`.execute(db)).rows).toEqual([{ n: 1 }]);
   });
 
   it('tells the text of every statement but those around a transaction', async () => {
@@ -61,7 +88,7 @@ describe('createDialect', () => {
     ['mysql://user:hunter2@db/fleet', /scheme "mysql"/],
     ['hunter2', /unknown scheme/],
   ])('refuses a database it cannot serve, without repeating the URL', (url, message) => {
-    const create = () => createDialect({ url, dataDir: '.', synchronous: 'FULL', listeners: new Set() });
+    const create = () => createEngine({ url, dataDir: '.', synchronous: 'FULL', listeners: new Set() });
     expect(create).toThrow(message);
     expect(create).not.toThrow(/hunter2/);
   });

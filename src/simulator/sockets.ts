@@ -96,14 +96,16 @@ export class Sockets {
   /** The messages of one turn of the event loop leave in one system call: most of the cost of a small job is there. */
   private gather(wire: Duplex): void {
     if (this.gathering.size === 0) {
-      setImmediate(() => {
-        for (const gathered of this.gathering) gathered.uncork();
-        this.gathering.clear();
-      });
+      setImmediate(() => this.letGo());
     }
     if (this.gathering.has(wire)) return;
     this.gathering.add(wire);
     wire.cork();
+  }
+
+  private letGo(): void {
+    for (const gathered of this.gathering) gathered.uncork();
+    this.gathering.clear();
   }
 
   private drained(socket: WebSocket): void {
@@ -122,6 +124,8 @@ export class Sockets {
 
   /** Ends every connection without a close frame, as a dying process does. */
   cutAll(): void {
+    // What was said before the death is still heard.
+    this.letGo();
     for (const socket of this.open) socket.terminate();
   }
 }

@@ -2,12 +2,11 @@
  * Lets time pass for the simulator only while the replay waits for something. Time stands still while the client acts,
  * so that "interrupt after the sixth step" hits the same step on a busy machine as on an idle one.
  */
+import sharp from 'sharp';
 import type { VirtualClock } from '../../support/virtual-clock.ts';
 
 /** Real milliseconds without any news, and with no timer left to fire, after which a wait is given up. */
 const PATIENCE_MS = 1500;
-/** Real milliseconds granted to work that no timer announces. */
-const GRACE_MS = 30;
 /** Virtual milliseconds one wait may use up. */
 const WAIT_LIMIT_MS = 120_000;
 
@@ -30,7 +29,7 @@ export class Pace {
     const limit = this.#clock.now() + WAIT_LIMIT_MS;
     let idleSince = performance.now();
     for (;;) {
-      await turns();
+      await stillness();
       if (condition()) return true;
       const due = this.#clock.nextDue;
       if (due !== undefined && due <= limit) {
@@ -48,22 +47,13 @@ export class Pace {
   async reach(ms: number): Promise<void> {
     const end = this.#epoch + ms;
     for (;;) {
-      await turns();
-      const due = this.#clock.nextDue ?? (await this.#laterDue());
+      await stillness();
+      const due = this.#clock.nextDue;
       if (due === undefined || due > end) break;
       await this.#clock.advance(Math.max(0, due - this.#clock.now()));
     }
     await this.#clock.advance(Math.max(0, end - this.#clock.now()));
-    await turns();
-  }
-
-  /** A node that encodes a picture or writes a file takes real time before it sets its next timer. */
-  async #laterDue(): Promise<number | undefined> {
-    const started = performance.now();
-    while (this.#clock.nextDue === undefined && performance.now() - started < GRACE_MS) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-    return this.#clock.nextDue;
+    await stillness();
   }
 
   /** Moves time on by `ms` and lets everything that follows from it arrive. */
@@ -86,7 +76,20 @@ export class Pace {
   }
 }
 
-/** Bytes written on a loopback socket reach the other end within a few turns of the event loop. */
-async function turns(): Promise<void> {
-  for (let turn = 0; turn < 6; turn++) await new Promise((resolve) => setImmediate(resolve));
+/**
+ * Resolves when nothing is under way any more: bytes on a loopback socket arrive within a few turns of the event loop,
+ * pictures and files are worked on in threads, and what those set off comes a turn later.
+ */
+async function stillness(): Promise<void> {
+  for (let calm = 0; calm < 2; ) {
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    calm = isBusy() ? 0 : calm + 1;
+  }
+}
+
+function isBusy(): boolean {
+  const { queue, process: working } = sharp.counters();
+  if (queue + working > 0) return true;
+  return process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq') || name === 'CloseReq');
 }

@@ -149,7 +149,9 @@ class Run {
     const timeoutMs = this.#options.timeoutMs?.(request) ?? 15_000;
     const sending = call(this.#agent, base, { ...repeated(request, base, this.#names, made), timeoutMs });
     const landed = sending.then((answer) => this.#land(answer, request, index));
-    this.#flights.push({ ends: step.at + (request.took_ms ?? 0), landed });
+    // What has no time of its own came before everything else, and was over before it.
+    const ends = step.at < 0 ? step.at : step.at + (request.took_ms ?? 0);
+    this.#flights.push({ ends, landed });
   }
 
   #land(answer: Answer, request: RecordedRequest, index: number): void {

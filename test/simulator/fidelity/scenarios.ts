@@ -127,7 +127,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'nan_output',
     shows: 'NaN and Infinity go out as bare tokens, which strict JSON parsers refuse',
-    special: ['statusRace'],
+    special: ['statusNumbersRace'],
   },
   { name: 'no_websocket', shows: 'a run followed by polling alone', keepsTime: true },
   { name: 'node_error', shows: 'run-time failures as messages and in history, and what stays cached' },

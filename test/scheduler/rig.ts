@@ -1,0 +1,225 @@
+/** A scheduler with everything real below it: simulated instances, an SQLite store, files on disk, the memory bus. */
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { type Config, parseConfig } from '../../src/config.ts';
+import { needsKey, needsOf } from '../../src/domain/capabilities.ts';
+import { fileRefsOf } from '../../src/domain/file-refs.ts';
+import type { Graph } from '../../src/domain/graph.ts';
+import type { Job } from '../../src/domain/job.ts';
+import { hasEnded } from '../../src/domain/job-states.ts';
+import type { Output } from '../../src/domain/output.ts';
+import { defaultViewer } from '../../src/domain/viewer.ts';
+import type { BusSignal } from '../../src/events/bus.ts';
+import { MemoryBus } from '../../src/events/memory-bus.ts';
+import { jobTopic } from '../../src/events/topics.ts';
+import { createFleet, type Fleet } from '../../src/fleet/fleet.ts';
+import type { NewJob } from '../../src/jobs/queue-writer.ts';
+import { createRecorder, type Recorder } from '../../src/jobs/recorder.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { createLogger } from '../../src/lib/logger.ts';
+import { createScheduler, type Scheduler } from '../../src/scheduler/scheduler.ts';
+import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/simulator/simulator.ts';
+import { DiskStore } from '../../src/storage/disk-store.ts';
+import { attemptsOfJobs } from '../../src/store/attempts.ts';
+import { findJob } from '../../src/store/jobs.ts';
+import type { Store } from '../../src/store/open.ts';
+import { outputsOfJobs } from '../../src/store/outputs.ts';
+import { eventually } from '../support/eventually.ts';
+import { newJob } from '../support/new-job.ts';
+import { openTempStore, type TempStore } from '../support/temp-store.ts';
+
+export interface RigOptions {
+  /** One per instance. */
+  readonly simulators?: readonly SimulatorOptions[];
+  /** Addresses besides the simulators. */
+  readonly urls?: readonly string[];
+  readonly config?: Partial<Config>;
+}
+
+/** What a restart replaces: everything in memory. */
+interface Process {
+  readonly bus: MemoryBus;
+  readonly recorder: Recorder;
+  readonly fleet: Fleet;
+  readonly scheduler: Scheduler;
+}
+
+export class Rig {
+  readonly simulators: readonly Simulator[];
+  readonly storage: DiskStore;
+  readonly #temp: TempStore;
+  readonly #config: Config;
+  #process: Process | undefined;
+
+  private constructor(simulators: readonly Simulator[], temp: TempStore, config: Config, storage: DiskStore) {
+    this.simulators = simulators;
+    this.#temp = temp;
+    this.#config = config;
+    this.storage = storage;
+  }
+
+  static async start(options: RigOptions = {}): Promise<Rig> {
+    const simulators = await Promise.all((options.simulators ?? [{}]).map((one) => startSimulator(one)));
+    const temp = await openTempStore();
+    const urls = [...simulators.map((one) => one.url), ...(options.urls ?? [])];
+    const parsed = parseConfig({
+      COMFYUI_INSTANCES: urls.map((url, index) => `sim${index}=${url}`).join(','),
+      PROBE_INTERVAL_MS: '200',
+      RECONCILE_INTERVAL_MS: '300',
+      SILENCE_MS: '500',
+      SUBMIT_GRACE_MS: '600',
+      REFUSED_LOST_MS: '700',
+      UNREACHABLE_LOST_MS: '1500',
+      PROBE_TIMEOUT_MS: '500',
+      RETRY_BASE_MS: '20',
+      RETRY_CAP_MS: '50',
+      DATA_DIR: temp.dataDir,
+    });
+    const storage = new DiskStore({ root: join(temp.dataDir, 'files'), clock: systemClock });
+    await storage.start();
+    const rig = new Rig(simulators, temp, { ...parsed, ...options.config }, storage);
+    await rig.boot();
+    return rig;
+  }
+
+  get store(): Store {
+    return this.#temp.store;
+  }
+
+  get bus(): MemoryBus {
+    return this.#running.bus;
+  }
+
+  get recorder(): Recorder {
+    return this.#running.recorder;
+  }
+
+  get fleet(): Fleet {
+    return this.#running.fleet;
+  }
+
+  get scheduler(): Scheduler {
+    return this.#running.scheduler;
+  }
+
+  get #running(): Process {
+    if (!this.#process) throw new Error('the rig is shut down');
+    return this.#process;
+  }
+
+  get simulator(): Simulator {
+    return this.simulators[0] as Simulator;
+  }
+
+  /** Builds a gateway on the store as it is. */
+  async boot(): Promise<void> {
+    const { store } = this;
+    const logger = createLogger(process.env['RIG_LOG'] === undefined ? 'silent' : 'debug');
+    const shared = { store, clock: systemClock, ids: randomUUID, random: Math.random, logger };
+    const bus = new MemoryBus();
+    const recorder = createRecorder({ ...shared, bus });
+    const fleet = createFleet({ ...shared, bus, config: this.#config });
+    const scheduler = createScheduler({
+      ...shared,
+      bus,
+      recorder,
+      fleet,
+      storage: this.storage,
+      config: this.#config,
+    });
+    this.#process = { bus, recorder, fleet, scheduler };
+    await bus.start();
+    await fleet.start();
+    await scheduler.start();
+  }
+
+  /** Ends the gateway's process; instances and rows stay. */
+  async shutDown(): Promise<void> {
+    const running = this.#process;
+    this.#process = undefined;
+    await running?.scheduler.stop();
+    await running?.fleet.stop();
+    await running?.bus.stop();
+  }
+
+  async stop(): Promise<void> {
+    await this.shutDown();
+    await Promise.all(this.simulators.map((one) => one.stop()));
+    await this.storage.stop();
+    await this.#temp.close();
+  }
+
+  async submit(graph: Graph, differences: Partial<NewJob> = {}): Promise<string> {
+    const id = randomUUID();
+    const needs = needsOf(graph);
+    const job = newJob(id, {
+      graph,
+      needs,
+      needsKey: needsKey(needs),
+      files: fileRefsOf(graph),
+      ...differences,
+    });
+    await this.recorder.queue(defaultViewer, job);
+    return id;
+  }
+
+  async job(id: string): Promise<Job> {
+    const job = await findJob(this.store.db, 'any', id);
+    if (!job) throw new Error('no such job');
+    return job;
+  }
+
+  /** The job once it has ended. */
+  ended(id: string, withinMs = 15_000): Promise<Job> {
+    return eventually(
+      async () => {
+        const job = await this.job(id);
+        return hasEnded(job.status) && job;
+      },
+      { withinMs, what: 'the job ends' },
+    );
+  }
+
+  async outputs(id: string): Promise<Output[]> {
+    return (await outputsOfJobs(this.store.db, 'any', [id])).get(id) ?? [];
+  }
+
+  async attempts(id: string) {
+    return (await attemptsOfJobs(this.store.db, 'any', [id])).get(id) ?? [];
+  }
+
+  /** Everything the bus says of a job from now on. */
+  async listen(jobId: string): Promise<BusSignal[]> {
+    const heard: BusSignal[] = [];
+    const subscription = await this.bus.subscribe([jobTopic(jobId)], { limit: 10_000 });
+    void (async () => {
+      for await (const signal of subscription) heard.push(signal);
+    })();
+    return heard;
+  }
+
+  /** Runs of all simulators, over their restarts. */
+  executions() {
+    return this.simulators.flatMap((one) => [...one.control.executions()]);
+  }
+}
+
+let salt = 0;
+
+/** A graph that takes its time in so many steps and saves a picture. */
+export function sleepGraph(seconds: number, steps = 4, preview: 'none' | 'JPEG' = 'none'): Graph {
+  salt++;
+  return {
+    '1': { class_type: 'RigSleep', inputs: { seconds, steps, preview, salt } },
+    '2': { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'test' } },
+  };
+}
+
+/** A graph whose node raises. */
+export function failingGraph(kind: string, message: string): Graph {
+  salt++;
+  return {
+    '1': { class_type: 'RigRaise', inputs: { kind, message, salt } },
+    '2': { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'test' } },
+  };
+}

@@ -11,7 +11,7 @@ import type { Logger } from '../lib/logger.ts';
 export interface Announcement {
   readonly job: Job;
   readonly event: DurableEvent;
-  /** Jobs entered or left the queue. */
+  /** The queue's figures changed: a job began or ceased to wait or to run. */
   readonly queueChanged?: boolean;
   readonly hint?: Hint;
   /** Its run is over: live progress and previews are of the past. */

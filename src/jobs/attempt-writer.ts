@@ -3,15 +3,14 @@
  * leader's term and takes effect only while both still hold and the job still runs; otherwise it answers null or false
  * and nothing was written.
  */
-import { FAULTS, type Fault } from '../domain/fault.ts';
-import type { Attempt, AttemptOutcome, AttemptState, Job } from '../domain/job.ts';
-import type { DurableEvent } from '../domain/job-event.ts';
-import { attemptStatesBefore, hasEnded } from '../domain/job-states.ts';
-import { noteDropped, withBlobs } from '../store/blobs.ts';
+import type { Fault } from '../domain/fault.ts';
+import type { Attempt, AttemptState, Job } from '../domain/job.ts';
+import { attemptStatesBefore } from '../domain/job-states.ts';
 import type { Db, Store } from '../store/open.ts';
 import { attemptFromRow, faultToColumns } from '../store/rows.ts';
 import type { AttemptsTable } from '../store/schema.ts';
 import type { Announcer } from './announce.ts';
+import { close, closeCanceled, complete, giveUp, requeue, type Settled } from './attempt-ends.ts';
 import { changeJob, guarded, type RecorderParts, refuse } from './job-writes.ts';
 
 export interface Assignment {
@@ -56,9 +55,7 @@ export interface AttemptWriter {
 
 export function createAttemptWriter(parts: RecorderParts, announcer: Announcer): AttemptWriter {
   const { store, clock } = parts;
-  const settle = async (
-    work: (tx: Db, now: number) => Promise<{ job: Job; event: DurableEvent }>,
-  ): Promise<Job | null> => {
+  const settle = async (work: (tx: Db, now: number) => Promise<Settled>): Promise<Job | null> => {
     const now = clock.now();
     const done = await guarded(store, (tx) => work(tx, now));
     if (!done) return null;
@@ -66,7 +63,8 @@ export function createAttemptWriter(parts: RecorderParts, announcer: Announcer):
     announcer.announce({
       ...done,
       runOver: true,
-      ...(requeued && { queueChanged: true, hint: 'job-queued' as const }),
+      queueChanged: true,
+      ...(requeued && { hint: 'job-queued' as const }),
     });
     return done.job;
   };
@@ -164,125 +162,4 @@ function moveOn(
       .executeTakeFirstOrThrow();
     return result.numUpdatedRows > 0n;
   });
-}
-
-interface Closing {
-  readonly attemptId: string;
-  readonly term: number;
-  readonly outcome: AttemptOutcome;
-  readonly fault: Fault | null;
-  readonly now: number;
-}
-
-/** Ends the attempt; refuses when it is not open in this term. */
-async function close(tx: Db, { attemptId, term, outcome, fault, now }: Closing): Promise<AttemptsTable> {
-  const row = await tx
-    .updateTable('attempts')
-    .set({
-      state: outcome,
-      outcome,
-      finished_at: now,
-      ...faultToColumns(fault),
-      ...(fault && { charged: isCharged(outcome, fault) ? 1 : 0 }),
-    })
-    .where('id', '=', attemptId)
-    .where('term', '=', term)
-    .where('state', 'in', attemptStatesBefore(outcome))
-    .returningAll()
-    .executeTakeFirst();
-  return row ?? refuse();
-}
-
-/** An instance that forgot the job is never the job's fault, whatever the fault says. */
-function isCharged(outcome: AttemptOutcome, fault: Fault): boolean {
-  return outcome !== 'LOST' && FAULTS[fault.code].charged;
-}
-
-/** What it takes off the job's account: an attempt is charged when it starts, and given back when it turns out otherwise. */
-function refund(attempt: AttemptsTable): { made: number; charged: number } {
-  return { made: 0, charged: attempt.charged === 1 ? 0 : -1 };
-}
-
-async function complete(
-  tx: Db,
-  attemptId: string,
-  term: number,
-  runMs: number,
-  now: number,
-): Promise<{ job: Job; event: DurableEvent }> {
-  const attempt = await close(tx, { attemptId, term, outcome: 'SUCCEEDED', fault: null, now });
-  const event = { type: 'finished', status: 'COMPLETED' } as const;
-  const job = await changeJob(tx, {
-    jobId: attempt.job_id,
-    from: ['PROCESSING'],
-    set: { status: 'COMPLETED', finished_at: now, run_ms: Math.round(runMs) },
-    event,
-    now,
-  });
-  return job ? { job, event } : refuse();
-}
-
-async function giveUp(
-  tx: Db,
-  attempt: AttemptsTable,
-  fault: Fault,
-  runMs: number | undefined,
-  now: number,
-): Promise<{ job: Job; event: DurableEvent }> {
-  const event = { type: 'finished', status: 'FAILED' } as const;
-  const run_ms = runMs === undefined ? null : Math.round(runMs);
-  const job = await changeJob(tx, {
-    jobId: attempt.job_id,
-    from: ['PROCESSING'],
-    set: { status: 'FAILED', finished_at: now, run_ms, ...faultToColumns(fault) },
-    attempts: refund(attempt),
-    event,
-    now,
-  });
-  return job ? { job, event } : refuse();
-}
-
-/** Back to the queue; what the attempt produced is withdrawn. */
-async function requeue(
-  tx: Db,
-  attempt: AttemptsTable,
-  wait: { readonly notBefore: number; readonly delayMs: number },
-  now: number,
-): Promise<{ job: Job; event: DurableEvent }> {
-  const event = { type: 'retried', attemptId: attempt.id, delayMs: wait.delayMs } as const;
-  const job = await changeJob(tx, {
-    jobId: attempt.job_id,
-    from: ['PROCESSING'],
-    set: { status: 'PENDING', not_before: wait.notBefore },
-    attempts: refund(attempt),
-    event,
-    now,
-  });
-  if (!job) refuse();
-  const withdrawn = await tx
-    .deleteFrom('outputs')
-    .where('attempt_id', '=', attempt.id)
-    .returning(['tenant', 'sha256'])
-    .execute();
-  await noteDropped(tx, withBlobs(withdrawn));
-  return { job, event };
-}
-
-/**
- * Frees the slot of a job that no longer runs. The job may have been deleted meanwhile; its attempt was kept until here
- * because the instance was still busy with it.
- */
-async function closeCanceled(store: Store, attemptId: string, term: number, now: number): Promise<boolean> {
-  const closed = await guarded(store, async (tx) => {
-    const attempt = await close(tx, { attemptId, term, outcome: 'CANCELED', fault: null, now });
-    const job = await tx
-      .selectFrom('jobs')
-      .select('status')
-      .where('id', '=', attempt.job_id)
-      .executeTakeFirst();
-    if (job && !hasEnded(job.status)) refuse();
-    if (!job) await tx.deleteFrom('attempts').where('id', '=', attemptId).execute();
-    return true;
-  });
-  return closed ?? false;
 }

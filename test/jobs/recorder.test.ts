@@ -165,6 +165,7 @@ describe('recorder, a run that goes well', () => {
     expect(await outputsOfJobs(bench.store.db, bob, [jobId])).toEqual(new Map());
     expect(await openAttempts(bench.store.db)).toEqual([]);
     expect(bench.forgotten).toEqual([jobId]);
+    expect(bench.told.at(-1)).toMatchObject({ kind: 'queue' });
     const seqs = bench.told.flatMap((message) => (message.kind === 'job' ? [message.seq] : []));
     expect(seqs).toEqual([1, 2, 3, 4]);
   });

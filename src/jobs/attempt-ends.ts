@@ -1,0 +1,148 @@
+/**
+ * How an attempt ends and what that makes of its job: finished, given up, back in the queue, or a slot that is free
+ * again. All but closeCanceled run inside the caller's transaction and refuse when the attempt or the job moved on.
+ */
+import { FAULTS, type Fault } from '../domain/fault.ts';
+import type { AttemptOutcome, Job } from '../domain/job.ts';
+import type { DurableEvent } from '../domain/job-event.ts';
+import { attemptStatesBefore, hasEnded } from '../domain/job-states.ts';
+import { noteDropped, withBlobs } from '../store/blobs.ts';
+import type { Db, Store } from '../store/open.ts';
+import { faultToColumns } from '../store/rows.ts';
+import type { AttemptsTable } from '../store/schema.ts';
+import { changeJob, guarded, refuse } from './job-writes.ts';
+
+/** What was written, for the announcement. */
+export interface Settled {
+  readonly job: Job;
+  readonly event: DurableEvent;
+}
+
+interface Closing {
+  readonly attemptId: string;
+  readonly term: number;
+  readonly outcome: AttemptOutcome;
+  readonly fault: Fault | null;
+  readonly now: number;
+}
+
+/** Ends the attempt; refuses when it is not open in this term. */
+export async function close(
+  tx: Db,
+  { attemptId, term, outcome, fault, now }: Closing,
+): Promise<AttemptsTable> {
+  const row = await tx
+    .updateTable('attempts')
+    .set({
+      state: outcome,
+      outcome,
+      finished_at: now,
+      ...faultToColumns(fault),
+      ...(fault && { charged: isCharged(outcome, fault) ? 1 : 0 }),
+    })
+    .where('id', '=', attemptId)
+    .where('term', '=', term)
+    .where('state', 'in', attemptStatesBefore(outcome))
+    .returningAll()
+    .executeTakeFirst();
+  return row ?? refuse();
+}
+
+/** An instance that forgot the job is never the job's fault, whatever the fault says. */
+function isCharged(outcome: AttemptOutcome, fault: Fault): boolean {
+  return outcome !== 'LOST' && FAULTS[fault.code].charged;
+}
+
+/** What it takes off the job's account: an attempt is charged when it starts, and given back when it turns out otherwise. */
+function refund(attempt: AttemptsTable): { made: number; charged: number } {
+  return { made: 0, charged: attempt.charged === 1 ? 0 : -1 };
+}
+
+export async function complete(
+  tx: Db,
+  attemptId: string,
+  term: number,
+  runMs: number,
+  now: number,
+): Promise<Settled> {
+  const attempt = await close(tx, { attemptId, term, outcome: 'SUCCEEDED', fault: null, now });
+  const event = { type: 'finished', status: 'COMPLETED' } as const;
+  const job = await changeJob(tx, {
+    jobId: attempt.job_id,
+    from: ['PROCESSING'],
+    set: { status: 'COMPLETED', finished_at: now, run_ms: Math.round(runMs) },
+    event,
+    now,
+  });
+  return job ? { job, event } : refuse();
+}
+
+export async function giveUp(
+  tx: Db,
+  attempt: AttemptsTable,
+  fault: Fault,
+  runMs: number | undefined,
+  now: number,
+): Promise<Settled> {
+  const event = { type: 'finished', status: 'FAILED' } as const;
+  const run_ms = runMs === undefined ? null : Math.round(runMs);
+  const job = await changeJob(tx, {
+    jobId: attempt.job_id,
+    from: ['PROCESSING'],
+    set: { status: 'FAILED', finished_at: now, run_ms, ...faultToColumns(fault) },
+    attempts: refund(attempt),
+    event,
+    now,
+  });
+  return job ? { job, event } : refuse();
+}
+
+/** Back to the queue; what the attempt produced is withdrawn. */
+export async function requeue(
+  tx: Db,
+  attempt: AttemptsTable,
+  wait: { readonly notBefore: number; readonly delayMs: number },
+  now: number,
+): Promise<Settled> {
+  const event = { type: 'retried', attemptId: attempt.id, delayMs: wait.delayMs } as const;
+  const job = await changeJob(tx, {
+    jobId: attempt.job_id,
+    from: ['PROCESSING'],
+    set: { status: 'PENDING', not_before: wait.notBefore },
+    attempts: refund(attempt),
+    event,
+    now,
+  });
+  if (!job) refuse();
+  const withdrawn = await tx
+    .deleteFrom('outputs')
+    .where('attempt_id', '=', attempt.id)
+    .returning(['tenant', 'sha256'])
+    .execute();
+  await noteDropped(tx, withBlobs(withdrawn));
+  return { job, event };
+}
+
+/**
+ * Frees the slot of a job that no longer runs. The job may have been deleted meanwhile; its attempt was kept until here
+ * because the instance was still busy with it.
+ */
+export async function closeCanceled(
+  store: Store,
+  attemptId: string,
+  term: number,
+  now: number,
+): Promise<boolean> {
+  const closed = await guarded(store, async (tx) => {
+    const attempt = await close(tx, { attemptId, term, outcome: 'CANCELED', fault: null, now });
+    const job = await tx
+      .selectFrom('jobs')
+      .select('status')
+      .where('id', '=', attempt.job_id)
+      .executeTakeFirst();
+    if (job && !hasEnded(job.status)) refuse();
+    if (!job) await tx.deleteFrom('attempts').where('id', '=', attemptId).execute();
+    return true;
+  });
+  return closed ?? false;
+}

@@ -85,6 +85,7 @@ async function conclude(run: ActiveRun, watch: Watch, sighting: Sighting): Promi
     {
       now,
       unansweredForMs: run.posted === 'unanswered' ? now - run.postedAt : null,
+      answeredBadly: run.posted === 'answered',
       endSeen: run.ended || run.overAt !== null,
     },
     config,

@@ -39,6 +39,8 @@ export interface Situation {
   readonly now: number;
   /** The answer to the POST is not known, so the prompt may still be on its way; its age in ms, else null. */
   readonly unansweredForMs: number | null;
+  /** The POST was answered with an error: had it been queued all the same, it would be there at once. */
+  readonly answeredBadly: boolean;
   /** Its socket said that the run is over, so history must come. */
   readonly endSeen: boolean;
 }
@@ -105,7 +107,7 @@ function absent(
   }
   const patience = situation.endSeen
     ? ABSENT_AFTER_END_LOST_MS
-    : memory.wasGone || unanswered !== null
+    : memory.wasGone || unanswered !== null || situation.answeredBadly
       ? FORGOTTEN_LOST_MS
       : ABSENT_LOST_MS;
   // one look is never proof: the prompt may be between two states of a server that is not quite as observed

@@ -114,7 +114,7 @@ export class Rig {
   /** Builds a gateway on the store as it is. */
   async boot(): Promise<void> {
     const { store } = this;
-    const logger = createLogger(process.env['RIG_LOG'] === undefined ? 'silent' : 'debug');
+    const logger = createLogger(process.env.RIG_LOG === undefined ? 'silent' : 'debug');
     const shared = { store, clock: systemClock, ids: randomUUID, random: Math.random, logger };
     const bus = new MemoryBus();
     const recorder = createRecorder({ ...shared, bus });

@@ -1,0 +1,156 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { Rig, type RigOptions, sleepGraph } from './rig.ts';
+
+let rig: Rig | undefined;
+
+async function start(options: RigOptions = {}): Promise<Rig> {
+  rig = await Rig.start(options);
+  return rig;
+}
+
+afterEach(async () => {
+  await rig?.stop();
+  rig = undefined;
+});
+
+describe('jobs, while things break', () => {
+  it('complete without any WebSocket', async () => {
+    const gateway = await start({ simulators: [{ faults: { refuseSockets: true } }] });
+    const ids = [await gateway.submit(sleepGraph(0.2)), await gateway.submit(sleepGraph(0.02))];
+    for (const id of ids) expect((await gateway.ended(id)).status).toBe('COMPLETED');
+    expect(gateway.executions()).toHaveLength(2);
+    expect(await gateway.outputs(ids[0] as string)).toHaveLength(1);
+  });
+
+  it('complete when the socket is switched off', async () => {
+    const gateway = await start({ config: { comfyuiWebsocket: false } });
+    expect((await gateway.ended(await gateway.submit(sleepGraph(0.1)))).status).toBe('COMPLETED');
+    expect(gateway.simulator.control.socketCount()).toBe(0);
+    expect(gateway.fleet.instances()[0]?.instance.health).toBe('HEALTHY');
+  });
+
+  it('complete when the socket is deaf, which is noticed and cured', async () => {
+    const gateway = await start({ simulators: [{ faults: { deafSockets: true } }] });
+    await eventually(() => gateway.fleet.instances()[0]?.listening);
+    const id = await gateway.submit(sleepGraph(0.1));
+    expect((await gateway.ended(id)).status).toBe('COMPLETED');
+    gateway.simulator.control.clearFaults();
+    // the new connection has a client id of its own, so that the old one cannot silence it
+    await eventually(async () => {
+      await gateway.ended(await gateway.submit(sleepGraph(0.02)));
+      return new Set(gateway.executions().map((run) => run.clientId)).size > 1;
+    });
+  });
+
+  it('complete when the socket is cut in the middle of a run', async () => {
+    const gateway = await start();
+    const id = await gateway.submit(sleepGraph(0.6, 30));
+    await eventually(() => gateway.executions().length === 1);
+    gateway.simulator.control.hangUp();
+    expect((await gateway.ended(id)).status).toBe('COMPLETED');
+    expect(gateway.executions()).toHaveLength(1);
+  });
+
+  it('complete when history is written late', async () => {
+    const gateway = await start({ simulators: [{ faults: { lateHistoryMs: 700 } }] });
+    const id = await gateway.submit(sleepGraph(0.05));
+    expect((await gateway.ended(id)).status).toBe('COMPLETED');
+    expect(await gateway.outputs(id)).toHaveLength(1);
+    expect(gateway.executions()).toHaveLength(1);
+  });
+
+  it('complete when history is written late and there is no socket', async () => {
+    const gateway = await start({ simulators: [{ faults: { lateHistoryMs: 700, refuseSockets: true } }] });
+    expect((await gateway.ended(await gateway.submit(sleepGraph(0.05)))).status).toBe('COMPLETED');
+    expect(gateway.executions()).toHaveLength(1);
+  });
+
+  it('never publish an output that was cut short on its way', async () => {
+    const gateway = await start({ simulators: [{ faults: { cutBodies: 30 } }] });
+    const id = await gateway.submit(sleepGraph(0.02), { maxAttempts: 1 });
+    const job = await gateway.ended(id);
+    expect(job).toMatchObject({ status: 'FAILED', error: { code: 'OUTPUT_UNAVAILABLE' } });
+    expect(await gateway.outputs(id)).toEqual([]);
+    gateway.simulator.control.clearFaults();
+    expect((await gateway.ended(await gateway.submit(sleepGraph(0.02)))).status).toBe('COMPLETED');
+  });
+
+  it('fetch an output again that was cut short once', async () => {
+    const gateway = await start({ simulators: [{ faults: { cutBodies: 30 } }] });
+    const id = await gateway.submit(sleepGraph(0.02), { maxAttempts: 1 });
+    await eventually(async () => (await gateway.attempts(id))[0]?.state === 'COLLECTING');
+    gateway.simulator.control.clearFaults();
+    expect((await gateway.ended(id)).status).toBe('COMPLETED');
+  });
+
+  it('run again elsewhere, at no charge, when their instance dies', async () => {
+    const gateway = await start({ simulators: [{}, {}] });
+    const id = await gateway.submit(sleepGraph(1, 20));
+    const victim = await eventually(() =>
+      gateway.simulators.find((one) => one.control.executions().length > 0),
+    );
+    await victim.control.crash();
+    const job = await gateway.ended(id);
+    expect(job).toMatchObject({ status: 'COMPLETED', attemptCount: 2, chargedAttempts: 1 });
+    expect((await gateway.attempts(id)).map((attempt) => attempt.state)).toEqual(['LOST', 'SUCCEEDED']);
+  });
+
+  it('run again when their instance restarts and has forgotten them', async () => {
+    const gateway = await start();
+    const id = await gateway.submit(sleepGraph(0.6, 20));
+    await eventually(() => gateway.executions().length === 1);
+    await gateway.simulator.control.restart();
+    expect(await gateway.ended(id)).toMatchObject({ status: 'COMPLETED', chargedAttempts: 1 });
+    expect(gateway.executions()).toHaveLength(2);
+  });
+
+  it('run again elsewhere when their instance freezes, and the forgotten prompt is swept away', async () => {
+    const gateway = await start({ simulators: [{}, {}] });
+    const id = await gateway.submit(sleepGraph(2.5, 50));
+    const victim = await eventually(() =>
+      gateway.simulators.find((one) => one.control.executions().length > 0),
+    );
+    victim.control.freeze();
+    const moved = await eventually(async () => {
+      const attempts = await gateway.attempts(id);
+      return attempts.length === 2 && attempts[0]?.state === 'LOST';
+    });
+    expect(moved).toBe(true);
+    victim.control.thaw();
+    await eventually(() => victim.control.executions()[0]?.outcome === 'interrupted');
+    expect((await gateway.ended(id)).status).toBe('COMPLETED');
+  });
+
+  it('are found again when the instance dies while it answers the POST', async () => {
+    const gateway = await start({ simulators: [{ faults: { crashOnPrompt: true, restartAfterMs: 100 } }] });
+    const id = await gateway.submit(sleepGraph(0.05));
+    await eventually(() => !gateway.simulator.control.alive());
+    gateway.simulator.control.clearFaults();
+    const job = await gateway.ended(id);
+    expect(job).toMatchObject({ status: 'COMPLETED', chargedAttempts: 1 });
+    const successes = gateway.executions().filter((run) => run.outcome === 'success');
+    expect(successes).toHaveLength(1);
+  });
+
+  it('fail, charged, on an instance that answers every POST with an error', async () => {
+    const gateway = await start({ simulators: [{ faults: { refusePrompts: 500 } }] });
+    const id = await gateway.submit(sleepGraph(0.02), { maxAttempts: 1 });
+    expect(await gateway.ended(id)).toMatchObject({ status: 'FAILED', error: { code: 'SUBMIT_FAILED' } });
+    expect(gateway.executions()).toEqual([]);
+  });
+
+  it('survive a lost hint', async () => {
+    const gateway = await start();
+    const id = await gateway.submit(sleepGraph(0.02));
+    await gateway.ended(id);
+    // a job that only its row tells of
+    const { bus } = gateway;
+    const publish = bus.publish.bind(bus);
+    bus.publish = (message) => {
+      if (message.kind !== 'hint') publish(message);
+    };
+    const silent = await gateway.submit(sleepGraph(0.02));
+    expect((await gateway.ended(silent)).status).toBe('COMPLETED');
+  });
+});

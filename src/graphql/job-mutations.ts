@@ -111,7 +111,7 @@ function addDelete(builder: Builder, failures: FailureRefs, JobInput: JobInputRe
       resolve: async (_root, args, { services, viewer, log }) => {
         const raw = rawId(args.input.id, 'Job');
         if (raw === null) return notFound('job');
-        const result = await services.recorder.remove(viewer, raw);
+        const result = await services.retention.deleteJob(viewer, raw);
         log.info({ jobId: raw, result: result.kind }, 'delete asked');
         if (result.kind === 'not-found') return notFound('job');
         if (result.kind === 'active') return invalidState(result.job, 'only a job that has ended is deleted');

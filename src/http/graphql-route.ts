@@ -1,0 +1,35 @@
+/** /graphql over HTTP: queries, mutations and uploads by POST, queries by GET, subscriptions as server-sent events. */
+import type { FastifyInstance } from 'fastify';
+import type { Engine } from '../graphql/engine.ts';
+import { drain } from './drain.ts';
+import { acceptsPage, type GraphiqlPage } from './graphiql.ts';
+import type { HttpParts } from './parts.ts';
+import { requestInfoOf } from './request-info.ts';
+
+const DRAIN_MS = 5000;
+
+export function addGraphqlRoute(
+  app: FastifyInstance,
+  { config, clock }: HttpParts,
+  engine: Engine,
+  page: GraphiqlPage | null,
+): void {
+  const drainLimits = { maxBytes: config.maxUploadBytes + config.maxBodyBytes, maxMs: DRAIN_MS };
+  app.route({
+    method: ['GET', 'POST', 'HEAD', 'OPTIONS', 'PUT', 'PATCH', 'DELETE'],
+    url: '/graphql',
+    exposeHeadRoute: false,
+    handler: async (request, reply) => {
+      if (page && acceptsPage(request)) return page.send(request, reply);
+      // Yoga writes the answer itself: streams, their pings and their end are its business.
+      reply.hijack();
+      reply.raw.setHeader('x-request-id', request.id);
+      for (const [name, value] of Object.entries(reply.getHeaders())) {
+        if (value !== undefined) reply.raw.setHeader(name, value);
+      }
+      reply.raw.once('finish', () => drain(request.raw, drainLimits, clock));
+      const info = requestInfoOf(request.raw, request.id, `http://${config.host}:${config.port}`);
+      await engine.handle(request.raw, reply.raw, { info });
+    },
+  });
+}

@@ -1,0 +1,41 @@
+/** For monitors and orchestrators: /health and /status say how it is, /live that it runs, /ready that it can be sent work. */
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { HealthReport } from '../graphql/health-report.ts';
+import type { Services } from '../graphql/services.ts';
+
+export function addHealthRoutes(app: FastifyInstance, services: Services, stopping: () => boolean): void {
+  app.addHook('onSend', async (request, reply) => {
+    if (/^\/(health|status|live|ready)\b/.test(request.url)) reply.header('cache-control', 'no-store');
+  });
+  app.get('/health', async (_request, reply) => {
+    const report = await services.health();
+    return reply.code(statusOf(report)).send(report);
+  });
+  app.get('/status', async (_request, reply) => {
+    const report = await services.health();
+    return reply
+      .code(statusOf(report))
+      .type('text/plain; charset=utf-8')
+      .send(`${lineOf(report)}\n`);
+  });
+  app.get('/live', async (_request, reply) => reply.send({ live: true }));
+  app.get('/ready', async (_request, reply) => {
+    if (stopping()) return notReady(reply, 'it is shutting down');
+    if (!(await services.store.healthy())) return notReady(reply, 'the store does not answer');
+    return reply.send({ ready: true });
+  });
+}
+
+function notReady(reply: FastifyReply, reason: string): FastifyReply {
+  return reply.code(503).send({ ready: false, reason });
+}
+
+function statusOf({ status }: HealthReport): number {
+  return status === 'HEALTHY' ? 200 : 503;
+}
+
+function lineOf(report: HealthReport): string {
+  const { status, instancesHealthy, instancesTotal, activeJobs, uptimeMs, version } = report;
+  const seconds = Math.floor(uptimeMs / 1000);
+  return `${status} instances ${instancesHealthy}/${instancesTotal} jobs ${activeJobs} up ${seconds}s version ${version}`;
+}

@@ -1,0 +1,27 @@
+/** Who a request says it is: its id, kept when it is harmless in logs and headers, and the address the client used. */
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { RequestInfo } from '../graphql/context.ts';
+
+const SAFE_ID = /^[A-Za-z0-9][\w.:-]{0,127}$/;
+const SAFE_HOST = /^[A-Za-z0-9.[\]:_-]{1,255}$/;
+
+export function requestIdOf(headers: IncomingHttpHeaders, makeId: () => string): string {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && SAFE_ID.test(given) ? given : makeId();
+}
+
+/** `fallback` is used when the request names no host that could be part of an address. */
+export function requestInfoOf(request: IncomingMessage, requestId: string, fallback: string): RequestInfo {
+  const host = request.headers.host;
+  return { requestId, origin: host && SAFE_HOST.test(host) ? `http://${host}` : fallback };
+}
+
+/**
+ * Whether a browser page of another site sent the request. Browsers name the page's origin; other clients do not.
+ * `allowed` are origins such as https://app.example.com.
+ */
+export function isCrossSite(request: IncomingMessage, allowed: readonly string[]): boolean {
+  const { origin, host } = request.headers;
+  if (origin === undefined) return false;
+  return !allowed.includes(origin) && origin.replace(/^https?:\/\//, '') !== host;
+}

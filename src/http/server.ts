@@ -1,0 +1,161 @@
+/**
+ * The HTTP side: one listener for GraphQL (HTTP, SSE, WebSocket), files and health. It owns the signal that ends every
+ * subscription and wait when the gateway stops.
+ */
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import type { GraphQLSchema } from 'graphql';
+import { createEngine, type Engine } from '../graphql/engine.ts';
+import { buildSchema } from '../graphql/schema.ts';
+import type { Service } from '../lib/service.ts';
+import type { WorkflowRegistry } from '../workflows/definition.ts';
+import { addCors } from './cors.ts';
+import { addFileRoutes } from './files.ts';
+import { GraphiqlPage } from './graphiql.ts';
+import { addGraphqlRoute } from './graphql-route.ts';
+import { addHealthRoutes } from './health-routes.ts';
+import type { HttpParts } from './parts.ts';
+import { useRequestBodies } from './request-bodies.ts';
+import { requestIdOf } from './request-info.ts';
+import { WebSocketTransport } from './websocket.ts';
+
+export interface HttpServer extends Service {
+  /** Where it listens, without a trailing slash; throws before it has started. */
+  readonly url: string;
+}
+
+const ARRIVAL_MS = 30_000;
+const MAX_FILES = 10;
+/** A request must have come in whole within this time, uploads over slow lines included. */
+const REQUEST_TIMEOUT_MS = 10 * 60_000;
+
+export function createHttpServer(parts: HttpParts): HttpServer {
+  return new FastifyServer(parts);
+}
+
+/** The schema of the workflows there are: made anew only when they change. */
+function schemaOf(workflows: HttpParts['workflows']): () => GraphQLSchema {
+  let built: { readonly registry: WorkflowRegistry; readonly schema: GraphQLSchema } | undefined;
+  return () => {
+    const registry = workflows();
+    if (built?.registry !== registry) {
+      built = { registry, schema: buildSchema({ workflows: registry.list() }) };
+    }
+    return built.schema;
+  };
+}
+
+class FastifyServer implements HttpServer {
+  readonly #parts: HttpParts;
+  readonly #shutdown = new AbortController();
+  readonly #app: FastifyInstance;
+  readonly #engine: Engine;
+  readonly #sockets: WebSocketTransport;
+  #stopped: Promise<void> | undefined;
+  #url: string | undefined;
+
+  constructor(parts: HttpParts) {
+    this.#parts = parts;
+    const { config, clock, ids } = parts;
+    const limits = {
+      maxFileBytes: config.maxUploadBytes + 1,
+      maxFiles: MAX_FILES,
+      maxFieldBytes: config.maxBodyBytes,
+      arrivalMs: ARRIVAL_MS,
+    };
+    const bodies = useRequestBodies({
+      maxJsonBytes: config.maxBodyBytes,
+      multipart: limits,
+      allowedOrigins: config.corsOrigins,
+      clock,
+    });
+    this.#engine = createEngine({
+      services: parts,
+      schema: schemaOf(parts.workflows),
+      shutdown: this.#shutdown.signal,
+      plugins: [bodies as never],
+    });
+    this.#sockets = new WebSocketTransport(parts, this.#engine);
+    this.#app = fastify({
+      logger: false,
+      genReqId: (request) => requestIdOf(request.headers, ids),
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      forceCloseConnections: 'idle',
+    });
+    this.#addRoutes();
+  }
+
+  get url(): string {
+    if (!this.#url) throw new Error('the server has not started');
+    return this.#url;
+  }
+
+  async start(): Promise<void> {
+    const { host, port } = this.#parts.config;
+    this.#sockets.attach(this.#app.server);
+    this.#url = (await this.#app.listen({ host, port })).replace(/\/$/, '');
+    this.#parts.logger.info({ url: this.#url }, 'listening');
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  /**
+   * In this order: say that it is not ready, end subscriptions and waits (their last answers still go out), close the
+   * sockets, then the listener; whatever is still open after the grace period is cut.
+   */
+  async #stop(): Promise<void> {
+    const { config, clock, logger } = this.#parts;
+    this.#shutdown.abort();
+    const cut = clock.after(config.shutdownGraceMs, () => this.#app.server.closeAllConnections());
+    try {
+      const closed = this.#app.close();
+      await this.#sockets.stop();
+      await this.#engine.dispose();
+      this.#app.server.closeIdleConnections();
+      await closed;
+    } finally {
+      cut.cancel();
+    }
+    logger.info('stopped listening');
+  }
+
+  #addRoutes(): void {
+    const app = this.#app;
+    const services = this.#parts;
+    // Bodies are read by request-bodies.ts, so that files stream.
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser('*', (_request, _body, done) => done(null));
+    app.addHook('onRequest', async (request, reply) => {
+      reply.header('x-request-id', request.id);
+    });
+    app.addHook('onResponse', async (request, reply) => this.#log(request, reply));
+    app.setNotFoundHandler((_request, reply) =>
+      reply.code(404).send({ code: 'NOT_FOUND', message: 'there is nothing here' }),
+    );
+    app.setErrorHandler((error, request, reply) => {
+      services.logger.error({ err: error, requestId: request.id }, 'request failed');
+      const message = 'an internal error; quote the requestId when you report it';
+      return reply.code(500).send({ code: 'INTERNAL_SERVER_ERROR', message, requestId: request.id });
+    });
+    addCors(app, services.config.corsOrigins);
+    addHealthRoutes(app, services, () => this.#shutdown.signal.aborted);
+    addFileRoutes(app, services);
+    addGraphqlRoute(app, services, this.#engine, services.config.graphiql ? new GraphiqlPage() : null);
+  }
+
+  /** Without the query: it may hold a signature. */
+  #log(request: FastifyRequest, reply: FastifyReply): void {
+    this.#parts.logger.info(
+      {
+        requestId: request.id,
+        method: request.method,
+        path: request.url.split('?', 1)[0],
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime),
+      },
+      'request',
+    );
+  }
+}

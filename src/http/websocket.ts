@@ -1,0 +1,159 @@
+/**
+ * Operations over WebSocket (graphql-transport-ws) through the same engine as HTTP, so schema, limits, contexts and
+ * masking are the same. A mistake in one operation is that operation's error and never closes the socket.
+ */
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type ExecutionArgs, GraphQLError } from 'graphql';
+import type { SubscribePayload } from 'graphql-ws';
+import { type Extra, useServer } from 'graphql-ws/use/ws';
+import { type ServerOptions, WebSocketServer } from 'ws';
+import { codedError } from '../graphql/coded-error.ts';
+import type { Engine } from '../graphql/engine.ts';
+import type { Clock } from '../lib/clock.ts';
+import { pause } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { HttpParts } from './parts.ts';
+import { isCrossSite, requestIdOf, requestInfoOf } from './request-info.ts';
+
+const MAX_MESSAGE_BYTES = 256 * 1024;
+const MAX_OPERATIONS_PER_SOCKET = 100;
+const INIT_TIMEOUT_MS = 5000;
+const PING_MS = 12_000;
+/** How long a closing socket may take to send what its operations said last. */
+const FAREWELL_MS = 500;
+
+type Enveloped = ReturnType<Engine['getEnveloped']>;
+interface Prepared extends ExecutionArgs {
+  readonly rootValue: Pick<Enveloped, 'execute' | 'subscribe'>;
+}
+
+export class WebSocketTransport {
+  readonly #parts: HttpParts;
+  readonly #engine: Engine;
+  readonly #sockets: WebSocketServer;
+  readonly #log: Logger;
+  readonly #clock: Clock;
+  /** Ids of the operations of each socket. */
+  readonly #operations = new Map<unknown, Set<string>>();
+  #dispose: (() => Promise<void>) | undefined;
+  #server: Server | undefined;
+  readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
+    this.#upgrade(request, socket, head);
+
+  constructor(parts: HttpParts, engine: Engine) {
+    this.#parts = parts;
+    this.#engine = engine;
+    this.#log = parts.logger.child({ part: 'websocket' });
+    this.#clock = parts.clock;
+    const options: ServerOptions = { noServer: true, maxPayload: MAX_MESSAGE_BYTES };
+    this.#sockets = new WebSocketServer(options);
+  }
+
+  attach(server: Server): void {
+    this.#server = server;
+    server.on('upgrade', this.#onUpgrade);
+    const { dispose } = useServer<Record<string, unknown> | undefined, Partial<Extra>>(
+      {
+        connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+        execute: (args) => (args as Prepared).rootValue.execute(args),
+        subscribe: (args) => (args as Prepared).rootValue.subscribe(args),
+        onSubscribe: (context, id, payload) => this.#prepare(context.extra.request, context, id, payload),
+        onComplete: (context, id) => void this.#operations.get(context)?.delete(id),
+        onClose: (context) => void this.#operations.delete(context),
+      },
+      this.#sockets,
+      PING_MS,
+    );
+    this.#dispose = dispose as () => Promise<void>;
+  }
+
+  /** Call it once the subscriptions have been told to end: their last messages still go out. */
+  async stop(): Promise<void> {
+    this.#server?.off('upgrade', this.#onUpgrade);
+    const until = this.#clock.monotonic() + FAREWELL_MS;
+    while (this.#busy() && this.#clock.monotonic() < until) await pause(this.#clock, 10);
+    await this.#dispose?.();
+    this.#dispose = undefined;
+  }
+
+  #busy(): boolean {
+    return [...this.#operations.values()].some((ids) => ids.size > 0);
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', (error) => this.#log.debug({ err: error }, 'socket failed'));
+    const { corsOrigins, publicUrl } = this.#parts.config;
+    const path = request.url?.split('?', 1)[0];
+    const allowed = publicUrl ? [...corsOrigins, new URL(publicUrl).origin] : corsOrigins;
+    const refusal =
+      path !== '/graphql' ? '404 Not Found' : isCrossSite(request, allowed) ? '403 Forbidden' : null;
+    if (refusal) {
+      socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      return;
+    }
+    this.#sockets.handleUpgrade(request, socket, head, (accepted) => {
+      // Oversize and malformed frames close the socket with their code; there is nothing more to do.
+      accepted.on('error', (error) => this.#log.debug({ err: error }, 'socket failed'));
+      this.#sockets.emit('connection', accepted, request);
+    });
+  }
+
+  async #prepare(
+    request: IncomingMessage | undefined,
+    socket: unknown,
+    id: string,
+    payload: SubscribePayload,
+  ): Promise<Prepared | readonly GraphQLError[]> {
+    const { config, ids } = this.#parts;
+    const operations = this.#operations.get(socket) ?? new Set();
+    if (operations.size >= MAX_OPERATIONS_PER_SOCKET) {
+      const message = `one socket may have ${MAX_OPERATIONS_PER_SOCKET} operations at once`;
+      return [codedError('TOO_MANY_SUBSCRIPTIONS', message)];
+    }
+    const requestId = request ? requestIdOf(request.headers, ids) : ids();
+    const fallback = `http://${config.host}:${config.port}`;
+    const info = request ? requestInfoOf(request, requestId, fallback) : { requestId, origin: fallback };
+    const args = await this.#args(payload, info);
+    if (!Array.isArray(args)) this.#operations.set(socket, operations.add(id));
+    return args;
+  }
+
+  async #args(
+    payload: SubscribePayload,
+    info: { requestId: string; origin: string },
+  ): Promise<Prepared | readonly GraphQLError[]> {
+    const { query, variables, operationName } = payload;
+    const enveloped = this.#engine.getEnveloped({ info, params: payload });
+    const { schema, parse, validate, contextFactory, execute, subscribe } = enveloped;
+    try {
+      const document = parse(query);
+      const errors = validate(schema, document);
+      if (errors.length > 0)
+        return errors.map((error: GraphQLError) => coded(error, 'GRAPHQL_VALIDATION_FAILED'));
+      return {
+        schema,
+        document,
+        operationName: operationName ?? null,
+        variableValues: variables ?? null,
+        contextValue: await contextFactory(),
+        rootValue: { execute, subscribe },
+      };
+    } catch (error) {
+      if (error instanceof GraphQLError) return [coded(error, 'GRAPHQL_PARSE_FAILED')];
+      this.#log.error({ err: error, requestId: info.requestId }, 'operation could not be prepared');
+      return [codedError('INTERNAL_SERVER_ERROR', 'an internal error')];
+    }
+  }
+}
+
+/** Over HTTP the status carries part of it; here the code is all there is. */
+function coded(error: GraphQLError, code: string): GraphQLError {
+  const { http: _http, ...extensions } = error.extensions;
+  return new GraphQLError(error.message, {
+    nodes: error.nodes ?? null,
+    source: error.source ?? null,
+    positions: error.positions ?? null,
+    extensions: { code, ...extensions },
+  });
+}

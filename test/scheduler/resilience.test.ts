@@ -35,7 +35,6 @@ describe('jobs, while things break', () => {
     await eventually(() => gateway.fleet.instances()[0]?.listening);
     const id = await gateway.submit(sleepGraph(0.1));
     expect((await gateway.ended(id)).status).toBe('COMPLETED');
-    gateway.simulator.control.clearFaults();
     // the new connection has a client id of its own, so that the old one cannot silence it
     await eventually(async () => {
       await gateway.ended(await gateway.submit(sleepGraph(0.02)));

@@ -60,9 +60,13 @@ export async function openRig(options: SimulatorOptions = {}, flags?: unknown): 
       const reply = (await (await post('/prompt', { prompt, client_id: CLIENT, ...extra })).json()) as {
         prompt_id: string;
       };
-      return eventually(
-        async () => (await json(`/history/${reply.prompt_id}`))[reply.prompt_id] as HistoryEntry | undefined,
+      const id = reply.prompt_id;
+      await eventually(() =>
+        messages.some(
+          ({ type, data }) => type === 'executing' && data.node === null && data.prompt_id === id,
+        ),
       );
+      return (await json(`/history/${id}`))[id] as HistoryEntry;
     },
     async file(entry, node) {
       const saved = entry.outputs[node]?.images?.[0];

@@ -72,12 +72,20 @@ export function completeLongText(request: RecordedRequest, ending: string): stri
   return text + letter.repeat(length - text.length - ending.length) + ending;
 }
 
+/** What followed the picture in the prompt of remove_background; the prompt after it in the recording is whole. */
+const REST_OF_PROMPT =
+  '"}}, "2": {"class_type": "InspyrenetRembg", "inputs": {"image": ["1", 0], "torchscript_jit": "default"}}, ' +
+  '"3": {"class_type": "PreviewImage", "inputs": {"images": ["2", 0]}}, ' +
+  '"4": {"class_type": "ETN_SendImageWebSocket", "inputs": {"images": ["2", 0], "format": "PNG"}}, ' +
+  '"5": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "nobg"}}}, ' +
+  '"client_id": "2c98cdf0b24649b0836b7df0813f5474"}';
+
 /** A prompt that ends in the middle of a picture as base64: the picture is completed, then the rest of the prompt follows. */
-export function completeBase64Prompt(request: RecordedRequest, ending: string): string {
+export function completeBase64Prompt(request: RecordedRequest): string {
   const text = cut(request.request_body).head.toString('utf8');
   const start = text.indexOf('"image": "') + '"image": "'.length;
   const known = text.slice(start, start + Math.floor((text.length - start) / 4) * 4);
-  return text.slice(0, start) + completePng(Buffer.from(known, 'base64')).toString('base64') + ending;
+  return text.slice(0, start) + completePng(Buffer.from(known, 'base64')).toString('base64') + REST_OF_PROMPT;
 }
 
 function cut(body: unknown): { head: Buffer; length: number } {
@@ -87,4 +95,25 @@ function cut(body: unknown): { head: Buffer; length: number } {
       ? Buffer.from(body.head_base64, 'base64')
       : Buffer.from(String(body.head), 'utf8');
   return { head, length: Number(body.length) };
+}
+
+/** The form fields that followed the file, by the label of the request. */
+const UPLOAD_FIELDS: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
+  'overwrite=true': [['overwrite', 'true']],
+  'overwrite=1': [['overwrite', '1']],
+  'overwrite=True is not understood': [['overwrite', 'True']],
+  subfolder: [['subfolder', 'in/deep']],
+  'type temp': [['type', 'temp']],
+  'type output': [['type', 'output']],
+  'type bogus': [['type', 'bogus']],
+  'traversal in subfolder': [['subfolder', '../..']],
+  'absolute subfolder': [['subfolder', '/abs']],
+};
+
+/** A cut body of upload_variants: an upload, or the long prompt that is too large; undefined for a body that is whole. */
+export function completeVariant(request: RecordedRequest): Buffer | string | undefined {
+  const body = request.request_body;
+  if (!isRecord(body) || body.truncated !== true) return undefined;
+  if (typeof body.head === 'string') return completeLongText(request, '"}}}}');
+  return completeUpload(request, UPLOAD_FIELDS[request.label ?? ''] ?? []);
 }

@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SimulatorOptions } from '../../../src/simulator/simulator.ts';
-import { completeBase64Prompt, completeLongText, completeUpload } from './bodies.ts';
+import { completeBase64Prompt, completeLongText, completeVariant } from './bodies.ts';
 import type { UploadedFile } from './prepare.ts';
 import type { RecordedRequest, Recording } from './recording.ts';
 import type { Target } from './target.ts';
@@ -156,8 +156,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'remove_background',
     shows: 'a picture as base64 comes back as temporary file, saved file and binary frame',
-    bodyOf: (request, index) =>
-      index === 0 ? completeBase64Prompt(request, removeBackgroundEnding(request)) : undefined,
+    bodyOf: (request, index) => (index === 0 ? completeBase64Prompt(request) : undefined),
   },
   {
     name: 'server_frozen',
@@ -205,7 +204,7 @@ export const SCENARIOS: readonly Scenario[] = [
       options: { maxUploadBytes: MIB, corsOrigin: 'https://example.test' },
       takes: (step) => step.kind === 'request' && step.index >= 29,
     },
-    bodyOf: uploadBody,
+    bodyOf: completeVariant,
   },
   {
     name: 'validation_errors',
@@ -277,28 +276,4 @@ function workerDeath(name: string, shows: string): Scenario {
         await target.simulator.control.crash('SIGKILL');
     },
   };
-}
-
-function removeBackgroundEnding(_request: RecordedRequest): string {
-  return `"}}, "2": {"class_type": "InspyrenetRembg", "inputs": {"image": ["1", 0], "torchscript_jit": "default"}}, "3": {"class_type": "PreviewImage", "inputs": {"images": ["2", 0]}}, "4": {"class_type": "ETN_SendImageWebSocket", "inputs": {"images": ["2", 0], "format": "PNG"}}, "5": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "nobg"}}}, "client_id": "2c98cdf0b24649b0836b7df0813f5474"}`;
-}
-
-/** The form fields that followed the file, by the label of the request: the recording cuts before them. */
-const UPLOAD_FIELDS: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
-  'overwrite=true': [['overwrite', 'true']],
-  'overwrite=1': [['overwrite', '1']],
-  'overwrite=True is not understood': [['overwrite', 'True']],
-  subfolder: [['subfolder', 'in/deep']],
-  'type temp': [['type', 'temp']],
-  'type output': [['type', 'output']],
-  'type bogus': [['type', 'bogus']],
-  'traversal in subfolder': [['subfolder', '../..']],
-  'absolute subfolder': [['subfolder', '/abs']],
-};
-
-function uploadBody(request: RecordedRequest): Buffer | string | undefined {
-  const body = request.request_body as { truncated?: boolean; head?: string } | null;
-  if (body?.truncated !== true) return undefined;
-  if (body.head !== undefined) return completeLongText(request, '"}}}}');
-  return completeUpload(request, UPLOAD_FIELDS[request.label ?? ''] ?? []);
 }

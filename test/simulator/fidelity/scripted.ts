@@ -21,6 +21,11 @@ export const SCRIPTED: readonly Scripted[] = [
     run: () => onStage(cancelRecipe),
   },
   {
+    name: 'interrupt_race',
+    shows: 'an interrupt straight after the reply is answered 200 and either taken or lost',
+    run: () => onStage(interruptRace),
+  },
+  {
     name: 'timing_history',
     shows: 'history is readable whenever executing null has been heard',
     run: () => onStage(historyAfterTheEnd),
@@ -133,6 +138,26 @@ function sleeper(salt: number): unknown {
     '1': { class_type: 'RigSleep', inputs: { seconds: 2, steps: 40, preview: 'none', salt } },
     '2': { class_type: 'SaveImage', inputs: { filename_prefix: 'cancel', images: ['1', 0] } },
   };
+}
+
+async function interruptRace(stage: Stage): Promise<void> {
+  for (let salt = 0; salt < TRIES; salt++) {
+    const id = await stage.submit(sleeper(salt));
+    await stage.json('POST', '/interrupt', { prompt_id: id });
+    const history = await ended(stage, id);
+    if (history.includes('execution_interrupted')) expect(history).toContain('"completed":false');
+    else expect(history).toContain('"execution_success"');
+  }
+}
+
+/** The history entry of a prompt as text, once it is there. */
+async function ended(stage: Stage, id: string): Promise<string> {
+  for (let seconds = 0; seconds < 20; seconds++) {
+    const history = JSON.stringify(await stage.json('GET', `/history/${id}`));
+    if (history !== '{}') return history;
+    await stage.target.pace.pass(1000);
+  }
+  throw new Error(`${id} never ended`);
 }
 
 async function historyAfterTheEnd(stage: Stage): Promise<void> {

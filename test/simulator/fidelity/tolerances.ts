@@ -1,6 +1,6 @@
 /**
  * Every tolerance of the comparison, in words and beside the code that grants it. Whatever is not named here must be
- * equal by value. What the simulator does differently on purpose is in src/simulator/differences.ts, not here.
+ * equal by value. What the simulator does differently on purpose is in src/simulator/DIFFERENCES.md, not here.
  */
 import { isRecord } from './recording.ts';
 

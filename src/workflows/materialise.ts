@@ -59,7 +59,7 @@ async function materialiseNode(node: GraphNode, tools: MaterialiseTools): Promis
     ),
   );
   if (Object.hasOwn(inputs, PREFIX_INPUT) || SAVE_NODES.has(node.class_type))
-    inputs[PREFIX_INPUT] = `cf/${tools.attemptId}/${lastPart(node.inputs[PREFIX_INPUT])}`;
+    inputs[PREFIX_INPUT] = ownPrefix(node.inputs[PREFIX_INPUT], tools.attemptId);
   return { ...node, inputs };
 }
 
@@ -67,6 +67,11 @@ async function fileText(input: Json, tools: MaterialiseTools): Promise<Json> {
   if (fileValueOf(input) === undefined) return input;
   const ref = present(fileRefOf(input), 'the stored file of a bound graph');
   return ref.as === 'base64' ? tools.base64(ref) : tools.fileName(ref);
+}
+
+/** The folder keeps files apart on the instance; the tag in the name does so wherever they are saved later. */
+function ownPrefix(prefix: Json | undefined, attemptId: string): string {
+  return `cf/${attemptId}/${lastPart(prefix)}_${attemptId.slice(0, 8)}`;
 }
 
 /** What is left of a client's prefix: its last part in letters, digits, `_` and `-`. */

@@ -5,6 +5,8 @@ import type { Json, JsonObject } from '../../src/lib/json.ts';
 import { materialise } from '../../src/workflows/materialise.ts';
 
 const ATTEMPT = '0b0e8a52-6d0c-4a3b-9d2e-7d5c1f1a2b3c';
+/** In the file's name: results saved in one folder do not overwrite each other. */
+const TAG = '0b0e8a52';
 const tools = {
   attemptId: ATTEMPT,
   fileName: (ref: { sha256: string }) => `cf-${ref.sha256}.png`,
@@ -39,12 +41,12 @@ describe('materialise', () => {
   });
 
   it("keeps the last part of a prefix below the attempt's own folder", async () => {
-    expect(await prefixOf('holiday')).toBe(`cf/${ATTEMPT}/holiday`);
-    expect(await prefixOf('../../etc/x')).toBe(`cf/${ATTEMPT}/x`);
-    expect(await prefixOf('a\\b\\c')).toBe(`cf/${ATTEMPT}/c`);
-    expect(await prefixOf('%date:yyyy%.v2')).toBe(`cf/${ATTEMPT}/date_yyyy_v2`);
+    expect(await prefixOf('holiday')).toBe(`cf/${ATTEMPT}/holiday_${TAG}`);
+    expect(await prefixOf('../../etc/x')).toBe(`cf/${ATTEMPT}/x_${TAG}`);
+    expect(await prefixOf('a\\b\\c')).toBe(`cf/${ATTEMPT}/c_${TAG}`);
+    expect(await prefixOf('%date:yyyy%.v2')).toBe(`cf/${ATTEMPT}/date_yyyy_v2_${TAG}`);
     for (const empty of ['', '..', 'a/', 'größe/..', ['7', 0], 5, null] as Json[])
-      expect(await prefixOf(empty)).toBe(`cf/${ATTEMPT}/ComfyUI`);
+      expect(await prefixOf(empty)).toBe(`cf/${ATTEMPT}/ComfyUI_${TAG}`);
   });
 
   it('gives known save nodes a prefix even when the graph names none', async () => {
@@ -53,7 +55,7 @@ describe('materialise', () => {
       '2': { class_type: 'PreviewImage', inputs: {} },
     };
     const made = await materialise(graph, tools);
-    expect(made['1']?.inputs.filename_prefix).toBe(`cf/${ATTEMPT}/ComfyUI`);
+    expect(made['1']?.inputs.filename_prefix).toBe(`cf/${ATTEMPT}/ComfyUI_${TAG}`);
     expect(made['2']?.inputs).toEqual({});
   });
 
@@ -80,7 +82,7 @@ describe('materialise', () => {
             'filename_prefix' in (graph[id]?.inputs ?? {}) || node.class_type === 'SaveImage',
           );
           if (named)
-            expect(node.inputs.filename_prefix).toMatch(new RegExp(`^cf/${ATTEMPT}/[A-Za-z0-9_-]{1,64}$`));
+            expect(node.inputs.filename_prefix).toMatch(new RegExp(`^cf/${ATTEMPT}/[A-Za-z0-9_-]{1,64}_${TAG}$`));
         }
       }),
     );

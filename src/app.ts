@@ -2,7 +2,7 @@
  * The composition root: builds every part in floor order, by hand, and answers one Service. What starts first stops
  * last: the store and the bus outlive everything that writes to them.
  */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +18,7 @@ import { createSubmitter } from './jobs/submit.ts';
 import { createUploads } from './jobs/uploads.ts';
 import { createWaiter } from './jobs/waiter.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
+import { createIds } from './lib/ids.ts';
 import type { Logger } from './lib/logger.ts';
 import { type Service, startAll, stopAll } from './lib/service.ts';
 import { createScheduler } from './scheduler/scheduler.ts';
@@ -61,7 +62,7 @@ export async function createApp(config: Config, logger: Logger): Promise<App> {
       config,
       logger,
       clock: systemClock,
-      ids: randomUUID,
+      ids: createIds(systemClock),
       random: Math.random,
       store,
       bus: new MemoryBus(),

@@ -4,7 +4,7 @@ import { flac, mp3, type Sound } from '../audio-files.ts';
 import { type NodeCall, type NodeClass, type NodeResult, num, picturesOf, str } from '../node-class.ts';
 import { encodeApng, encodePng } from '../png-text.ts';
 import { mp4, type Video, webm } from '../video-files.ts';
-import type { Latent } from './models.ts';
+import type { Latent } from './sampling.ts';
 import { fileTexts, tempPrefix } from './saving.ts';
 
 const HIDDEN = { prompt: 'PROMPT', extra_pnginfo: 'EXTRA_PNGINFO' };

@@ -1,4 +1,4 @@
-/** Everything that uses a model: sampling, upscaling, removing a background. */
+/** From words to pictures: encoding texts, sampling latents, decoding them. */
 import {
   images,
   type NodeCall,
@@ -8,13 +8,10 @@ import {
   picturesOf,
   str,
 } from '../node-class.ts';
-import { cutOut, jpeg, type Picture, paint, sketch, upscale } from '../pictures.ts';
+import { jpeg, type Picture, paint, sketch } from '../pictures.ts';
 import { PythonError } from '../python-error.ts';
+import { modelOf } from './loaders.ts';
 
-interface Model {
-  readonly kind: 'model';
-  readonly name: string;
-}
 interface Conditioning {
   readonly kind: 'conditioning';
   readonly text: string;
@@ -45,11 +42,6 @@ const SCHEDULERS = [
   'kl_optimal',
 ];
 
-function modelOf(value: unknown): string {
-  const model = value as Model | undefined;
-  if (model?.kind === 'model') return model.name;
-  throw new PythonError('AttributeError', "'NoneType' object has no attribute 'model'");
-}
 function latentOf(value: unknown): Latent {
   const latent = value as Latent | undefined;
   if (latent?.kind === 'latent') return latent;
@@ -58,49 +50,6 @@ function latentOf(value: unknown): Latent {
 function textOf(value: unknown): string {
   return (value as Conditioning | undefined)?.text ?? '';
 }
-
-const CHECKPOINT_LOADER: NodeClass = {
-  name: 'CheckpointLoaderSimple',
-  displayName: 'Load Checkpoint',
-  category: 'loaders',
-  description: 'Loads a diffusion model checkpoint, diffusion models are used to denoise latents.',
-  required: {
-    ckpt_name: [
-      (world) => world.models('checkpoints'),
-      { tooltip: 'The name of the checkpoint (model) to load.' },
-    ],
-  },
-  outputs: ['MODEL', 'CLIP', 'VAE'],
-  run: ({ inputs }) => {
-    const model: Model = { kind: 'model', name: str(inputs.ckpt_name) };
-    return { outputs: [model, model, model] };
-  },
-};
-
-const VAE_LOADER: NodeClass = {
-  name: 'VAELoader',
-  displayName: 'Load VAE',
-  category: 'loaders',
-  required: { vae_name: [(world) => world.models('vae')] },
-  outputs: ['VAE'],
-  run: ({ inputs }) => ({ outputs: [{ kind: 'model', name: str(inputs.vae_name) }] }),
-};
-
-const STRENGTH = { default: 1, min: -100, max: 100, step: 0.01 };
-const LORA_LOADER: NodeClass = {
-  name: 'LoraLoader',
-  displayName: 'Load LoRA',
-  category: 'loaders',
-  required: {
-    model: ['MODEL', { tooltip: 'The diffusion model the LoRA will be applied to.' }],
-    clip: ['CLIP', { tooltip: 'The CLIP model the LoRA will be applied to.' }],
-    lora_name: [(world) => world.models('loras'), { tooltip: 'The name of the LoRA.' }],
-    strength_model: ['FLOAT', STRENGTH],
-    strength_clip: ['FLOAT', STRENGTH],
-  },
-  outputs: ['MODEL', 'CLIP'],
-  run: ({ inputs }) => ({ outputs: [inputs.model, inputs.clip] }),
-};
 
 const CLIP_TEXT_ENCODE: NodeClass = {
   name: 'CLIPTextEncode',
@@ -278,75 +227,10 @@ const VAE_ENCODE: NodeClass = {
   },
 };
 
-const UPSCALE_LOADER: NodeClass = {
-  name: 'UpscaleModelLoader',
-  displayName: 'Load Upscale Model',
-  category: 'loaders',
-  pythonModule: 'comfy_extras.nodes_upscale_model',
-  required: { model_name: [(world) => world.models('upscale_models')] },
-  outputs: ['UPSCALE_MODEL'],
-  run: ({ inputs }) => ({ outputs: [{ kind: 'model', name: str(inputs.model_name) } satisfies Model] }),
-};
-
-/** Tiles of 512 pixels that overlap by 32: the steps ComfyUI reports. */
-function tiles({ width, height }: Picture): number {
-  const along = (size: number): number => (size <= 512 ? 1 : Math.ceil((size - 32) / (512 - 32)));
-  return along(width) * along(height);
-}
-
-async function upscaleWithModel(call: NodeCall): Promise<NodeResult> {
-  const pictures = picturesOf(call.inputs.image);
-  const model = modelOf(call.inputs.upscale_model);
-  await call.useModel(model);
-  const factor = Number(/(?:^|[^0-9])([248])x|x([248])/i.exec(model)?.slice(1).find(Boolean) ?? 4);
-  const total = pictures.reduce((sum, picture) => sum + tiles(picture), 0);
-  for (let step = 1; step <= total; step += 1) {
-    if (call.stepMs > 0) await call.sleep(call.stepMs);
-    await call.progress(step, total);
-  }
-  const bigger = await Promise.all(pictures.map((picture) => upscale(picture, factor)));
-  return { outputs: [images(bigger)] };
-}
-
-const UPSCALE: NodeClass = {
-  name: 'ImageUpscaleWithModel',
-  displayName: 'Upscale Image (using Model)',
-  category: 'image/upscaling',
-  pythonModule: 'comfy_extras.nodes_upscale_model',
-  required: { upscale_model: ['UPSCALE_MODEL'], image: ['IMAGE'] },
-  outputs: ['IMAGE'],
-  run: upscaleWithModel,
-};
-
-const REMOVE_BACKGROUND: NodeClass = {
-  name: 'InspyrenetRembg',
-  displayName: 'Inspyrenet Rembg',
-  category: 'image',
-  pythonModule: 'custom_nodes.ComfyUI-Inspyrenet-Rembg',
-  required: { image: ['IMAGE'], torchscript_jit: [['default', 'on']] },
-  outputs: ['IMAGE', 'MASK'],
-  run: async (call) => {
-    await call.useModel('inspyrenet');
-    const cuts = picturesOf(call.inputs.image).map(cutOut);
-    return {
-      outputs: [
-        images(cuts.map(({ cut }) => cut)),
-        { kind: 'mask', pictures: cuts.map(({ alpha }) => alpha) },
-      ],
-    };
-  },
-};
-
-export const MODEL_NODES: readonly NodeClass[] = [
+export const SAMPLING_NODES: readonly NodeClass[] = [
   KSAMPLER,
-  CHECKPOINT_LOADER,
   CLIP_TEXT_ENCODE,
   VAE_DECODE,
   VAE_ENCODE,
-  VAE_LOADER,
-  LORA_LOADER,
   EMPTY_LATENT,
-  UPSCALE_LOADER,
-  UPSCALE,
-  REMOVE_BACKGROUND,
 ];

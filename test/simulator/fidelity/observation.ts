@@ -91,13 +91,17 @@ function recordedItem(event: RecordedEvent): SocketItem | undefined {
       return { type: 'binary', frame: recordedFrame(event) };
     case 'closed':
       return event.by === 'server' ? { type: 'closed', code: Number(event.code) } : undefined;
-    case 'state': {
-      const { t_ms: _, client: __, type: ___, return_code: ____, ...facts } = event;
-      return { type: 'state', facts };
-    }
+    case 'state':
+      return { type: 'state', facts: factsOf(event) };
     default:
       return undefined;
   }
+}
+
+/** What the rig noted about the server at that moment; the exit code of its process has no counterpart here. */
+function factsOf(event: RecordedEvent): unknown {
+  const notFacts = ['t_ms', 'client', 'type', 'return_code'];
+  return Object.fromEntries(Object.entries(event).filter(([name]) => !notFacts.includes(name)));
 }
 
 function recordedFrame(event: RecordedEvent): unknown {

@@ -92,6 +92,15 @@ export const BUILT_IN: readonly { readonly name: string; readonly words: string 
       'Compared: Content-Type, Content-Disposition, Content-Range, Content-Encoding, Accept-Ranges, Allow, Cache-Control, CORS headers, Connection: close. Not compared: dates, ETag, lengths, transfer framing.',
   },
   {
+    name: 'processes',
+    words: 'The simulator runs in the test process: that it is gone is compared, its exit code is not.',
+  },
+  {
+    name: 'pace',
+    words:
+      'Times are not compared. Each request waits until all messages that the recording saw before it have arrived; in two scenarios a request that the server read later than it was sent is re-timed (`retimed` in scenarios.ts).',
+  },
+  {
     name: 'cut bodies',
     words: 'Bodies and messages of which the recording keeps only the beginning: compared up to the cut.',
   },

@@ -94,11 +94,7 @@ export interface SubmitView {
 }
 
 /** Any result of a submission; `mutation` is submitJob or a workflow's own. */
-export async function submitting(
-  client: TestClient,
-  mutation: string,
-  input: object,
-): Promise<SubmitView> {
+export async function submitting(client: TestClient, mutation: string, input: object): Promise<SubmitView> {
   const { result } = await client.run<{ result: SubmitView }>(submission(mutation), { input });
   return result;
 }
@@ -148,9 +144,12 @@ export async function jobThat(
 }
 
 export async function findJob(client: TestClient, id: string): Promise<JobView | null> {
-  const { job } = await client.run<{ job: JobView | null }>(`query Job($id: ID!) { job(id: $id) { ${JOB} } }`, {
-    id,
-  });
+  const { job } = await client.run<{ job: JobView | null }>(
+    `query Job($id: ID!) { job(id: $id) { ${JOB} } }`,
+    {
+      id,
+    },
+  );
   return job;
 }
 
@@ -160,7 +159,8 @@ export async function act(
   mutation: 'cancelJob' | 'retryJob' | 'deleteJob',
   id: string,
 ): Promise<{ __typename: string; job?: JobView; deletedJobId?: string; status?: string; code?: string }> {
-  const success = mutation === 'deleteJob' ? 'DeleteJobSuccess { deletedJobId }' : `JobSuccess { job { ${JOB} } }`;
+  const success =
+    mutation === 'deleteJob' ? 'DeleteJobSuccess { deletedJobId }' : `JobSuccess { job { ${JOB} } }`;
   const { result } = await client.run<{
     result: { __typename: string; job?: JobView; deletedJobId?: string; status?: string; code?: string };
   }>(

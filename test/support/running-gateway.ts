@@ -93,7 +93,10 @@ function logLevel(): Config['logLevel'] {
   return parseConfig({ LOG_LEVEL: process.env.TEST_LOG ?? 'silent' }).logLevel;
 }
 
-export async function healthyInstances({ client }: Pick<RunningGateway, 'client'>, count: number): Promise<void> {
+export async function healthyInstances(
+  { client }: Pick<RunningGateway, 'client'>,
+  count: number,
+): Promise<void> {
   await eventually(
     async () => {
       const { health } = await client.run<{ health: { instancesHealthy: number } }>(

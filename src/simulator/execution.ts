@@ -3,6 +3,7 @@
  * so change it only against a recording.
  */
 import type { NodeCache } from './cache.ts';
+import { FailedNode, failureDetails, OUT_OF_MEMORY } from './failure-report.ts';
 import { isLink, ReadyList, RunningGraph } from './graph.ts';
 import {
   ExecutionBlocker,
@@ -13,9 +14,8 @@ import {
 } from './node-class.ts';
 import { ProgressRegistry } from './progress.ts';
 import type { HistoryResult, QueueItem } from './prompt-queue.ts';
-import { PythonError, trace } from './python-error.ts';
+import { PythonError } from './python-error.ts';
 import { isObject, type Json, type JsonObject } from './python-json.ts';
-import { formatInput } from './tensor-text.ts';
 
 /** What a run needs from the server around it. */
 export interface RunHost {
@@ -80,7 +80,10 @@ export class Execution {
       const nodeClass = this.host.classes.get(this.graph.classOf(id));
       if (!nodeClass?.changed) continue;
       const call = this.host.call(this, id, nodeClass, {});
-      const value = await nodeClass.changed(this.graph.inputs(id), call);
+      // What raises here counts as changed: NaN in ComfyUI, which equals nothing.
+      const value = await Promise.resolve(nodeClass.changed(this.graph.inputs(id), call)).catch(() =>
+        call.random(),
+      );
       node.is_changed = [value];
       changed.set(id, value);
     }
@@ -289,19 +292,8 @@ export class Execution {
       this.message('execution_interrupted', { ...data, executed: [...this.executed] }, true);
       return;
     }
-    const raised = PythonError.from(error);
-    const outOfMemory = raised.exceptionType === 'torch.OutOfMemoryError';
-    if (outOfMemory) this.host.unloadModels();
-    const tips = outOfMemory ? OUT_OF_MEMORY_TIPS : '';
-    const inputs = thrown instanceof FailedNode ? thrown.inputs : {};
-    const details = {
-      exception_message: `${raised.message}\n${tips}`,
-      exception_type: raised.exceptionType,
-      traceback: [...NODE_TRACE, ...raised.traceback],
-      current_inputs: Object.fromEntries(
-        Object.entries(inputs).map(([name, value]) => [name, [formatInput(value)]]),
-      ),
-    };
+    const details = failureDetails(error, thrown instanceof FailedNode ? thrown.inputs : {});
+    if (details.exception_type === OUT_OF_MEMORY) this.host.unloadModels();
     this.reportError(realId, details, [...this.graph.nodes.keys()]);
   }
 
@@ -328,26 +320,5 @@ export class Execution {
       meta[id] = ui.meta;
     }
     return { outputs, meta, success: this.success, messages: this.messages };
-  }
-}
-
-const OUT_OF_MEMORY_TIPS =
-  'This error means you ran out of memory on your GPU.\n\nTIPS: If the workflow worked before you might have accidentally set the batch_size to a large number.';
-
-const NODE_TRACE = [
-  trace('execution.py', 496, 'execute'),
-  trace('execution.py', 315, 'get_output_data'),
-  trace('execution.py', 289, '_async_map_node_over_list'),
-  trace('execution.py', 277, 'process_inputs'),
-];
-
-/** A node's own failure together with what it was called with. */
-class FailedNode extends Error {
-  readonly error: unknown;
-  readonly inputs: Record<string, unknown>;
-  constructor(error: unknown, inputs: Record<string, unknown>) {
-    super('node failed');
-    this.error = error;
-    this.inputs = inputs;
   }
 }

@@ -8,7 +8,9 @@ import { NodeCache } from './cache.ts';
 import { Execution, type RunHost } from './execution.ts';
 import type { Faults } from './faults.ts';
 import { annotated, type Files } from './files.ts';
+import { sendFrame, sendFrameWithMetadata, sendText } from './frames.ts';
 import { NodeNotFound } from './graph.ts';
+import { ModelMemory, outOfMemory } from './model-memory.ts';
 import {
   type Frame,
   InterruptedRun,
@@ -60,7 +62,7 @@ export class ServerLife {
   lastNodeId: string | null = null;
   private readonly setting: LifeSetting;
   private readonly cache = new NodeCache();
-  private readonly resident: string[] = [];
+  private readonly memory = new ModelMemory();
   private readonly timers = new Set<Timer>();
   private interruptFlag = false;
   private dead = false;
@@ -85,7 +87,7 @@ export class ServerLife {
     return { exec_info: { queue_remaining: this.queue.remaining() } };
   }
   models(): readonly string[] {
-    return this.resident;
+    return this.memory.names();
   }
   isDead(): boolean {
     return this.dead;
@@ -134,7 +136,7 @@ export class ServerLife {
     const item = this.queue.take();
     if (item) await this.runPrompt(item);
     const flags = this.queue.takeFlags();
-    if (flags.has('unload_models') || flags.has('free_memory')) this.resident.length = 0;
+    if (flags.has('unload_models') || flags.has('free_memory')) this.memory.clear();
     if (flags.has('free_memory')) this.cache.reset();
     if (item) return;
     await change;
@@ -197,7 +199,7 @@ export class ServerLife {
       beforeNode: (nodeClass) => this.beforeNode(nodeClass),
       call: (run, nodeId, nodeClass, inputs) => this.callFor(run, nodeId, nodeClass, inputs),
       unloadModels: () => {
-        this.resident.length = 0;
+        this.memory.clear();
       },
     };
   }
@@ -246,8 +248,8 @@ export class ServerLife {
       random,
       sleep: (ms) => this.sleep(ms),
       progress: (value, max, frame) => this.progress(run, nodeId, value, max, frame),
-      sendFrame: (frame) => this.sendFrame(frame),
-      sendText: (text) => this.sendText(nodeId, text),
+      sendFrame: (frame) => sendFrame(this.sockets, this.clientId, frame),
+      sendText: (text) => sendText(this.sockets, this.clientId, nodeId, text),
       useModel: (name) => this.useModel(name, nodeClass),
       save: (file: SavedFile) => files.save(file, new Date(clock.now())),
     };
@@ -267,53 +269,17 @@ export class ServerLife {
     this.checkInterrupt();
     run.progress.update(nodeId, value, max);
     const withMetadata = this.sockets.supports(this.clientId, 'supports_preview_metadata');
-    if (frame && withMetadata) this.sendFrameWithMetadata(run, nodeId, frame);
+    if (frame && withMetadata) sendFrameWithMetadata(this.sockets, this.clientId, run, nodeId, frame);
     this.sockets.send('progress', { value, max, prompt_id: run.item.promptId, node: nodeId }, this.clientId);
-    if (frame && !withMetadata) this.sendFrame(frame);
+    if (frame && !withMetadata) sendFrame(this.sockets, this.clientId, frame);
   }
 
-  private sendFrame({ format, bytes }: Frame): void {
-    this.sockets.sendBinary(1, [Buffer.from([0, 0, 0, format === 'JPEG' ? 1 : 2]), bytes], this.clientId);
-  }
-
-  private sendFrameWithMetadata(run: Execution, nodeId: string, frame: Frame): void {
-    const metadata = {
-      node_id: nodeId,
-      prompt_id: run.item.promptId,
-      display_node_id: run.graph.displayId(nodeId),
-      parent_node_id: run.graph.parentId(nodeId),
-      real_node_id: run.graph.realId(nodeId),
-      image_type: frame.format === 'JPEG' ? 'image/jpeg' : 'image/png',
-    };
-    const text = Buffer.from(JSON.stringify(metadata));
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(text.length, 0);
-    this.sockets.sendBinary(4, [length, text, frame.bytes], this.clientId);
-  }
-
-  private sendText(nodeId: string, text: string): void {
-    const id = Buffer.from(nodeId);
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(id.length, 0);
-    this.sockets.sendBinary(3, [length, id, Buffer.from(text)], this.clientId);
-  }
-
-  /** The least recently used model makes room; a fault may make the memory too small. */
+  /** Loading costs time; a fault may make the memory too small. */
   private async useModel(name: string, nodeClass: NodeClass): Promise<void> {
     const { faults, options } = this.setting;
     if (faults.outOfMemory === 'crash') await this.dieOf('out of memory');
-    if (faults.outOfMemory === 'error') {
-      const text = 'Allocation on device 0 would exceed allowed memory. (out of memory)';
-      throw new PythonError(
-        'torch.OutOfMemoryError',
-        `${text}\nCurrently allocated: 23.10 GiB, requested: 2.25 GiB (${nodeClass.name})`,
-      );
-    }
-    const index = this.resident.indexOf(name);
-    if (index >= 0) this.resident.splice(index, 1);
-    else if (options.modelLoadMs > 0) await this.sleep(options.modelLoadMs);
-    this.resident.push(name);
-    if (this.resident.length > options.residentModels) this.resident.shift();
+    if (faults.outOfMemory === 'error') throw outOfMemory(nodeClass.name);
+    if (this.memory.touch(name, options.residentModels) === 'loaded') await this.sleep(options.modelLoadMs);
   }
 
   /** Lets sockets and requests have their turn; a frozen or dead process stays here. */

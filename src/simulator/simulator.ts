@@ -173,7 +173,9 @@ class RunningSimulator implements Simulator {
     const { server } = this;
     this.server = undefined;
     await server?.close();
-    if (this.given.dataDir === undefined) await rm(this.setting.files.root, { recursive: true, force: true });
-    else await this.setting.files.clearTemp();
+    if (this.given.dataDir === undefined) {
+      // A node may still be writing its file.
+      await rm(this.setting.files.root, { recursive: true, force: true, maxRetries: 3, retryDelay: 20 });
+    } else await this.setting.files.clearTemp();
   }
 }

@@ -81,6 +81,8 @@ export class Member implements Service {
   #posts = 0;
   #savedAt = Number.NEGATIVE_INFINITY;
   #previewsHaveMetadata = false;
+  /** The first dial has come to something. */
+  #dialed = false;
   #running = false;
   #opening: Promise<void> = Promise.resolve();
 
@@ -146,9 +148,14 @@ export class Member implements Service {
     return this.#previewsHaveMetadata;
   }
 
-  /** A dial is under way, so that waiting a moment may be worth it. */
-  get connecting(): boolean {
-    return this.#socket.state === 'connecting';
+  /** False: it is asked for everything, by configuration. */
+  get usesSocket(): boolean {
+    return this.#options.useSocket;
+  }
+
+  /** Its socket is not open, but a dial is under way or about to begin: waiting a moment may be worth it. */
+  get isDialing(): boolean {
+    return this.#options.useSocket && (this.#socket.state === 'connecting' || !this.#dialed);
   }
 
   /**
@@ -246,6 +253,7 @@ export class Member implements Service {
   }
 
   #socketOpened(): void {
+    this.#dialed = true;
     this.#clientIdUsed = true;
     this.#socketDownSince = null;
     if (this.#prober.record.health === 'DEGRADED') this.#prober.probeSoon();
@@ -253,6 +261,7 @@ export class Member implements Service {
   }
 
   #socketClosed(close: SocketClose): void {
+    this.#dialed = true;
     if (!this.#running) return;
     this.#socketDownSince ??= this.#options.clock.monotonic();
     if (!close.wasOpen) return;

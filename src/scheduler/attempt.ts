@@ -19,6 +19,7 @@ import { follow } from './follow.ts';
 import { UPLOAD_PREFIX } from './input-files.ts';
 import { insist } from './insist.ts';
 import { failed, INTERRUPTED, type Outcome } from './outcome.ts';
+import { resultSender } from './result-sender.ts';
 import { faultOfNodeErrors, faultOfRejection } from './run-faults.ts';
 
 type Step<T> = { readonly go: T } | { readonly end: Outcome };
@@ -84,13 +85,20 @@ async function makeGraph(run: ActiveRun, names: ReadonlyMap<string, string>): Pr
 }
 
 const LISTEN_PATIENCE_MS = 500;
+const LISTEN_PATIENCE_FOR_RESULTS_MS = 10_000;
 
-/** The socket comes before the POST, so that nothing is missed; without one the run is followed by asking. */
+/**
+ * The socket comes before the POST, so that nothing is missed; without one the run is followed by asking. A result that
+ * is sent over the socket is worth a longer wait.
+ */
 async function becomeReadyToListen(run: ActiveRun): Promise<void> {
-  const { member } = run.subject;
+  const { member, graph } = run.subject;
   const { clock } = run.parts;
-  const giveUpAt = clock.monotonic() + LISTEN_PATIENCE_MS;
-  while (member.connecting && !run.interruption && clock.monotonic() < giveUpAt) {
+  const needed = resultSender(graph) !== null;
+  const giveUpAt = clock.monotonic() + (needed ? LISTEN_PATIENCE_FOR_RESULTS_MS : LISTEN_PATIENCE_MS);
+  const wanting = (): boolean =>
+    member.isDialing || (needed && member.usesSocket && !member.state().listening);
+  while (wanting() && !run.interruption && clock.monotonic() < giveUpAt) {
     await pause(clock, 10, run.signal);
   }
 }

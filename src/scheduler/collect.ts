@@ -5,6 +5,7 @@ import { isObject, type JsonObject } from '../lib/json.ts';
 import type { ActiveRun } from './active-run.ts';
 import { insist } from './insist.ts';
 import { failed, INTERRUPTED, type Outcome } from './outcome.ts';
+import { resultSender } from './result-sender.ts';
 import { faultOfEnd, faultOfError } from './run-faults.ts';
 
 export async function collect(run: ActiveRun, entry: HistoryEntry): Promise<Outcome> {
@@ -37,9 +38,7 @@ function timeOnInstance(run: ActiveRun, entry: HistoryEntry): number {
 
 /** A node that sends its result over the socket leaves none in history: without a socket the result is gone. */
 function nothingMade(run: ActiveRun): Fault {
-  const sends = Object.entries(run.subject.graph).find(([, node]) => /websocket/i.test(node.class_type));
-  if (!sends) return fault('NO_OUTPUT');
-  const [nodeId, { class_type: nodeType }] = sends;
+  const sender = resultSender(run.subject.graph);
   const detail = 'the result is sent over the WebSocket of the instance, which was down';
-  return fault('OUTPUT_UNAVAILABLE', detail, { nodeId, nodeType });
+  return sender ? fault('OUTPUT_UNAVAILABLE', detail, sender) : fault('NO_OUTPUT');
 }

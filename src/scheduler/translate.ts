@@ -13,6 +13,7 @@ import type { Graph } from '../domain/graph.ts';
 import type { Progress } from '../domain/job.ts';
 import type { LiveEvent } from '../domain/job-event.ts';
 import type { JsonObject } from '../lib/json.ts';
+import { sendsResult } from './result-sender.ts';
 import type { NodeFailure } from './run-faults.ts';
 
 export type RunNews =
@@ -191,10 +192,17 @@ function failed(view: RunView, message: Extract<ComfyMessage, { kind: 'execution
   };
 }
 
+/**
+ * A preview, or a result. Nodes that send results do it by the calls made for previews, so on a connection that has
+ * metadata theirs may come with it or, from nodes that write to the socket themselves, without.
+ */
 function picture(view: RunView, message: PreviewMessage, rule: PictureRule): RunNews[] {
   const { mimeType, image } = message;
-  if (message.metadata || !rule.previewsHaveMetadata) return [{ type: 'picture', mimeType, image }];
-  return view.node === null ? [] : [{ type: 'result', node: view.node, mimeType, image }];
+  const named = message.displayNodeId ?? message.nodeId;
+  const node = named === null ? view.node : shownNode(view, named);
+  const isResult = message.metadata ? sendsResult(typeOf(view, node) ?? '') : rule.previewsHaveMetadata;
+  if (!isResult) return [{ type: 'picture', mimeType, image }];
+  return node === null ? [] : [{ type: 'result', node, mimeType, image }];
 }
 
 function comfy(messageType: string, data: Extract<LiveEvent, { type: 'comfy' }>['data']): RunNews {

@@ -13,7 +13,11 @@ function isMeant(error: unknown): boolean {
 
 /** The error to show; what is not meant for clients is logged. */
 export function masked(error: unknown, { log, requestId }: GraphqlContext): GraphQLError {
-  if (error instanceof GraphQLError && isMeant(error)) return error;
+  if (error instanceof GraphQLError && isMeant(error)) {
+    // What graphql itself reports while running an operation is about the values it was given.
+    error.extensions.code ??= 'BAD_USER_INPUT';
+    return error;
+  }
   const cause = error instanceof GraphQLError ? error.originalError : error;
   const path = error instanceof GraphQLError ? error.path : undefined;
   log.error({ err: cause, path: path?.join('.') }, 'operation failed');
@@ -44,8 +48,8 @@ export function useMasking(): Plugin<object, object, GraphqlContext> {
     setResult(streams ? withoutThrowing(result, args.contextValue) : maskedResult(result, args.contextValue));
   };
   return {
-    onExecute: () => ({ onExecuteDone: (payload) => mask(payload as Outcome) }),
-    onSubscribe: () => ({ onSubscribeResult: (payload) => mask(payload as Outcome) }),
+    onExecute: () => ({ onExecuteDone: (payload: unknown) => mask(payload as Outcome) }),
+    onSubscribe: () => ({ onSubscribeResult: (payload: unknown) => mask(payload as Outcome) }),
   };
 }
 

@@ -2,6 +2,7 @@
  * The HTTP side: one listener for GraphQL (HTTP, SSE, WebSocket), files and health. It owns the signal that ends every
  * subscription and wait when the gateway stops.
  */
+import { setMaxListeners } from 'node:events';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
 import { createEngine, type Engine } from '../graphql/engine.ts';
@@ -56,6 +57,8 @@ class FastifyServer implements HttpServer {
   constructor(parts: HttpParts) {
     this.#parts = parts;
     const { config, clock, ids } = parts;
+    // One listener for each subscription and each wait.
+    setMaxListeners(0, this.#shutdown.signal);
     const limits = {
       maxFileBytes: config.maxUploadBytes + 1,
       maxFiles: MAX_FILES,

@@ -93,9 +93,10 @@ export class WebSocketTransport {
       return;
     }
     this.#sockets.handleUpgrade(request, socket, head, (accepted) => {
-      // Oversize and malformed frames close the socket with their code; there is nothing more to do.
-      accepted.on('error', (error) => this.#log.debug({ err: error }, 'socket failed'));
       this.#sockets.emit('connection', accepted, request);
+      // graphql-ws would write to the console; ws itself closes the socket with the fitting code.
+      accepted.removeAllListeners('error');
+      accepted.on('error', (error) => this.#log.debug({ err: error }, 'socket failed'));
     });
   }
 
@@ -111,11 +112,13 @@ export class WebSocketTransport {
       const message = `one socket may have ${MAX_OPERATIONS_PER_SOCKET} operations at once`;
       return [codedError('TOO_MANY_SUBSCRIPTIONS', message)];
     }
+    // Counted before anything is awaited, so that a burst does not slip through.
+    this.#operations.set(socket, operations.add(id));
     const requestId = request ? requestIdOf(request.headers, ids) : ids();
     const fallback = `http://${config.host}:${config.port}`;
     const info = request ? requestInfoOf(request, requestId, fallback) : { requestId, origin: fallback };
     const args = await this.#args(payload, info);
-    if (!Array.isArray(args)) this.#operations.set(socket, operations.add(id));
+    if (Array.isArray(args)) operations.delete(id);
     return args;
   }
 

@@ -7,6 +7,7 @@ import { hasEnded } from '../../domain/job-states.ts';
 import type { BusSignal } from '../../events/bus.ts';
 import type { JobMessage } from '../../events/messages.ts';
 import { jobsTopic } from '../../events/topics.ts';
+import { assertNever } from '../../lib/assert.ts';
 import { findJob, type JobCursor, pageJobs } from '../../store/jobs.ts';
 import type { GraphqlContext } from '../context.ts';
 import { refreshed, type Snapshot, withLive } from './merge-live.ts';
@@ -18,20 +19,29 @@ export function followJobs(context: GraphqlContext, filter: JobFilter): AsyncIte
   return stream(context.shutdown, (push, ended) => new JobsFollower(context, filter, push).run(ended));
 }
 
-/** The statuses a job may have had before the event. */
-const STATUS_BEFORE: Readonly<Record<DurableEvent['type'], readonly JobStatus[]>> = {
-  queued: [],
-  started: ['PENDING'],
-  output: ['PROCESSING'],
-  retried: ['PROCESSING'],
-  canceled: ['PENDING', 'PROCESSING'],
-  finished: ['PENDING', 'PROCESSING'],
-};
+/** The statuses the job may have had before the event. */
+function statusesBefore(job: Job, event: DurableEvent): readonly JobStatus[] {
+  switch (event.type) {
+    case 'queued':
+      return [];
+    case 'started':
+      return ['PENDING'];
+    case 'output':
+    case 'retried':
+      return ['PROCESSING'];
+    case 'finished':
+      return job.error?.code === 'DEADLINE_EXCEEDED' ? ['PENDING'] : ['PROCESSING'];
+    case 'canceled':
+      return job.attemptCount === 0 ? ['PENDING'] : ['PENDING', 'PROCESSING'];
+    default:
+      return assertNever(event, 'event');
+  }
+}
 
 /** Only its status tells a job that matched before from one that matches now. */
 export function concerns(filter: JobFilter, job: Job, event: DurableEvent): boolean {
   return (
-    matches(filter, job) || STATUS_BEFORE[event.type].some((status) => matches(filter, { ...job, status }))
+    matches(filter, job) || statusesBefore(job, event).some((status) => matches(filter, { ...job, status }))
   );
 }
 

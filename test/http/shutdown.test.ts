@@ -1,0 +1,43 @@
+import { createClient as createSseClient } from 'graphql-sse';
+import { describe, expect, it } from 'vitest';
+import { globalId } from '../../src/graphql/global-id.ts';
+import { eventually } from '../support/eventually.ts';
+import { startGateway } from '../support/gateway.ts';
+import { socketClient, watch } from '../support/watch.ts';
+
+describe('stopping', () => {
+  it('completes subscriptions on every transport, answers who waits with the job as it is, and leaves nothing open', async () => {
+    const gateway = await startGateway();
+    const job = await gateway.addJob();
+    const query = 'subscription ($id: ID!) { job(id: $id) { id status } }';
+    const variables = { id: globalId('Job', job.id) };
+    const client = socketClient(gateway.socketUrl);
+    const socket = watch<{ status: string }>(client, query, variables);
+    await socket.until(() => true);
+    const sse: unknown[] = [];
+    const sseEnded = new Promise<void>((resolve, reject) => {
+      createSseClient({ url: gateway.graphqlUrl, fetchFn: fetch, retryAttempts: 0 }).subscribe(
+        { query, variables },
+        { next: (value) => sse.push(value), error: reject, complete: resolve },
+      );
+    });
+    await eventually(() => sse.length === 1, { what: 'the first event' });
+    const waiting = gateway.query(
+      `mutation { submitJob(input: { workflow: "generateImage", inputs: { prompt: "a" }, waitMs: 60000 }) {
+        ... on SubmitJobSuccess { job { status } } } }`,
+    );
+    await eventually(() => gateway.logs.some(({ msg }) => msg === 'job submitted'));
+    await gateway.stop();
+    await Promise.all([socket.ended(), sseEnded]);
+    expect(socket.errors).toEqual([]);
+    expect((await waiting).data).toEqual({ submitJob: { job: { status: 'PENDING' } } });
+    await expect(fetch(`${gateway.url}/live`)).rejects.toThrow();
+    await client.dispose();
+  });
+
+  it('may be asked for twice', async () => {
+    const gateway = await startGateway();
+    await gateway.http.stop();
+    await gateway.stop();
+  });
+});

@@ -156,6 +156,7 @@ export class ActiveRun {
   /** Ends the pipeline's present step; the first reason counts, but a stop also ends what another one began. */
   interrupt(reason: Interruption): void {
     this.#deadline.cancel();
+    if (reason === 'cancel') this.feed.silence();
     if (reason === 'stop') this.#stop.abort();
     if (!this.signal.aborted) this.#interrupt.abort(reason);
   }

@@ -28,16 +28,17 @@ export interface Adopted {
 
 /** Writes the term on every open attempt first, so that an earlier leader's writes are refused from then on. */
 export async function adoptOpenAttempts(parts: AdoptParts, term: number): Promise<Adopted[]> {
-  const open = await claimOpenAttempts(parts.db, term);
-  const jobs = new Map(
-    (
-      await findJobs(
-        parts.db,
-        'any',
-        open.map((attempt) => attempt.jobId),
-      )
-    ).map((job) => [job.id, job]),
-  );
+  return adoptThese(parts, term, await claimOpenAttempts(parts.db, term));
+}
+
+/** Takes over attempts whose rows carry this term already. */
+export async function adoptThese(
+  parts: AdoptParts,
+  term: number,
+  open: readonly OpenAttempt[],
+): Promise<Adopted[]> {
+  const jobIds = open.map((attempt) => attempt.jobId);
+  const jobs = new Map((await findJobs(parts.db, 'any', jobIds)).map((job) => [job.id, job]));
   const adopted: Adopted[] = [];
   for (const attempt of open) {
     const one = await adopt(parts, term, attempt, jobs.get(attempt.jobId));

@@ -60,11 +60,16 @@ class Valve<T> {
 
   /** Lets out what is held. */
   flush(): void {
+    const held = this.#held;
+    this.drop();
+    if (held) this.#emit(held.value);
+  }
+
+  /** Forgets what is held. */
+  drop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    const held = this.#held;
     this.#held = undefined;
-    if (held) this.#emit(held.value);
   }
 
   #refill(): void {
@@ -113,6 +118,14 @@ export class LiveFeed {
     this.#commentary.flush();
     this.#pictures.flush();
     this.#closed = true;
+  }
+
+  /** Says nothing more, not even what is held back: the job is not wanted any more. */
+  silence(): void {
+    this.#closed = true;
+    this.#progress.drop();
+    this.#commentary.drop();
+    this.#pictures.drop();
   }
 
   #publish(event: LiveEvent): void {

@@ -17,7 +17,7 @@ import type { BlobStore } from '../storage/blob-store.ts';
 import { openAttempts } from '../store/attempts.ts';
 import type { Store } from '../store/open.ts';
 import { ActiveRun, type RunConfig, type RunSubject } from './active-run.ts';
-import { adoptOpenAttempts } from './adopt.ts';
+import { type Adopted, type AdoptParts, adoptOpenAttempts, adoptThese } from './adopt.ts';
 import { carryOut } from './carry-out.ts';
 import { listenForHints } from './hints.ts';
 import { InputFiles } from './input-files.ts';
@@ -72,6 +72,8 @@ class FleetScheduler implements Scheduler {
   readonly #sweeping = new Set<string>();
   #stopping = new AbortController();
   #unlisten: (() => void)[] = [];
+  /** Open attempts that nobody followed when the rows were last checked. */
+  #orphans: ReadonlySet<string> = new Set();
   #cursor = 0;
   #stepAt = Number.NEGATIVE_INFINITY;
   #rowsAt = Number.NEGATIVE_INFINITY;
@@ -99,7 +101,7 @@ class FleetScheduler implements Scheduler {
 
   async start(): Promise<void> {
     if (this.#leadership.leads) return;
-    const { fleet, recorder, store, logger } = this.#options;
+    const { fleet } = this.#options;
     assert(fleet.id !== '', 'the fleet is started before the scheduler');
     this.#stopping = new AbortController();
     const term = await this.#leadership.take();
@@ -115,13 +117,7 @@ class FleetScheduler implements Scheduler {
     });
     this.#own(hints.done, 'hints');
     this.#unlisten = [() => hints.close(), fleet.listen(this.#fleetListener())];
-    for (const { subject, canceled } of await adoptOpenAttempts(
-      { db: store.db, fleet, recorder, logger },
-      term,
-    )) {
-      const run = this.#begin(subject);
-      if (canceled) run.interrupt('cancel');
-    }
+    for (const one of await adoptOpenAttempts(this.#adoptParts(), term)) this.#resume(one);
     this.#stepAt = this.#options.clock.monotonic();
     await this.#loop.start();
   }
@@ -151,7 +147,7 @@ class FleetScheduler implements Scheduler {
     const { clock } = this.#options;
     if (!(await this.#leadership.keep())) return;
     await this.#line.refresh(clock.now(), clock.monotonic());
-    await this.#findCanceled();
+    await this.#checkRows();
     await this.#expireOverdue();
     if (signal.aborted) return;
     const now = clock.now();
@@ -211,15 +207,31 @@ class FleetScheduler implements Scheduler {
     for (const run of this.#runs.ofJob(jobId)) run.interrupt('cancel');
   }
 
-  /** A hint of a cancel may be lost; the row is not. */
-  async #findCanceled(): Promise<void> {
+  /** A hint of a cancel may be lost, the row is not; and an open attempt that nobody follows is followed again. */
+  async #checkRows(): Promise<void> {
     const { clock, config, store } = this.#options;
     if (clock.monotonic() - this.#rowsAt < config.reconcileIntervalMs) return;
     this.#rowsAt = clock.monotonic();
-    if (this.#runs.all().length === 0) return;
-    for (const attempt of await openAttempts(store.db)) {
+    const open = await openAttempts(store.db);
+    for (const attempt of open) {
       if (attempt.jobStatus !== 'PROCESSING') this.#notWanted(attempt.jobId);
     }
+    const { term } = this.#leadership;
+    const orphans = open.filter((attempt) => attempt.term === term && !this.#runs.has(attempt.id));
+    // seen twice: the first time its run may just have ended
+    const sure = orphans.filter((attempt) => this.#orphans.has(attempt.id));
+    this.#orphans = new Set(orphans.map((attempt) => attempt.id));
+    for (const one of await adoptThese(this.#adoptParts(), term, sure)) this.#resume(one);
+  }
+
+  #adoptParts(): AdoptParts {
+    const { store, fleet, recorder, logger } = this.#options;
+    return { db: store.db, fleet, recorder, logger };
+  }
+
+  #resume({ subject, canceled }: Adopted): void {
+    const run = this.#begin(subject);
+    if (canceled) run.interrupt('cancel');
   }
 
   async #expireOverdue(): Promise<void> {

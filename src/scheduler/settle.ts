@@ -28,7 +28,9 @@ export async function settle(
 
 /** The job was canceled and its instance is free of it. */
 export async function closeCanceled(run: ActiveRun): Promise<void> {
-  run.feed.close();
+  run.feed.silence();
+  // what was said between the cancel and its arrival here must not stay on the bus
+  run.parts.bus.forget(run.subject.job.id);
   await insist(run, () => run.parts.recorder.closeCanceled(run.promptId, run.subject.term));
 }
 

@@ -153,3 +153,21 @@ describe('jobs, while things break', () => {
     expect((await gateway.ended(silent)).status).toBe('COMPLETED');
   });
 });
+
+describe('an attempt that nobody follows', () => {
+  it('is followed again', async () => {
+    const gateway = await start();
+    const id = await gateway.submit(sleepGraph(1, 10));
+    const { recorder } = gateway;
+    // our own code fails where it must not
+    const complete = recorder.complete.bind(recorder);
+    let broken = true;
+    recorder.complete = async (...args) => {
+      if (!broken) return complete(...args);
+      broken = false;
+      return null;
+    };
+    expect((await gateway.ended(id)).status).toBe('COMPLETED');
+    expect(gateway.executions()).toHaveLength(1);
+  });
+});

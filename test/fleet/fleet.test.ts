@@ -1,0 +1,176 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, describe, expect, it } from 'vitest';
+import { MemoryBus } from '../../src/events/memory-bus.ts';
+import { instancesTopic } from '../../src/events/topics.ts';
+import { createFleet, type Fleet } from '../../src/fleet/fleet.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { createLogger } from '../../src/lib/logger.ts';
+import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/simulator/simulator.ts';
+import { findInventories, listInstances } from '../../src/store/instances.ts';
+import { eventually } from '../support/eventually.ts';
+import { openTempStore, type TempStore } from '../support/temp-store.ts';
+
+const closers: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function simulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const one = await startSimulator(options);
+  closers.push(() => one.stop());
+  return one;
+}
+
+async function tempStore(): Promise<TempStore> {
+  const temp = await openTempStore();
+  closers.push(() => temp.close());
+  return temp;
+}
+
+async function startFleet(
+  temp: TempStore,
+  urls: readonly string[],
+  bus = new MemoryBus(),
+  comfyuiWebsocket = true,
+): Promise<Fleet> {
+  await bus.start();
+  const fleet = createFleet({
+    store: temp.store,
+    bus,
+    clock: systemClock,
+    random: Math.random,
+    ids: randomUUID,
+    logger: createLogger('silent'),
+    config: {
+      comfyuiInstances: urls.map((url, index) => ({ url, name: `gpu${index}`, capacity: 1 })),
+      probeIntervalMs: 50,
+      probeTimeoutMs: 300,
+      unhealthyAfterMisses: 3,
+      comfyuiWebsocket,
+    },
+  });
+  await fleet.start();
+  closers.push(() => fleet.stop());
+  return fleet;
+}
+
+const healthOf = (fleet: Fleet): string | undefined => fleet.instances()[0]?.instance.health;
+
+describe('the fleet', () => {
+  it('finds out what an instance is and has, and writes it down', async () => {
+    const temp = await tempStore();
+    const one = await simulator({ models: { checkpoints: ['mine.safetensors'] } });
+    const fleet = await startFleet(temp, [one.url]);
+    const inventory = await eventually(() => fleet.instances()[0]?.inventory);
+    expect(inventory.models).toContainEqual({ kind: 'checkpoints', name: 'mine.safetensors' });
+    const row = await eventually(async () => {
+      const [instance] = await listInstances(temp.store.db);
+      return instance?.inventoryKey && instance.health === 'HEALTHY' ? instance : null;
+    });
+    expect(row).toMatchObject({ name: 'gpu0', url: one.url, comfyuiVersion: '0.3.64', lastError: null });
+    expect(row.vramTotalBytes).toBeGreaterThan(0);
+    expect(row.gpu).toContain('4090');
+    const stored = await findInventories(temp.store.db, [row.inventoryKey ?? '']);
+    expect(stored.get(row.inventoryKey ?? '')).toEqual(inventory);
+  });
+
+  it('stores the lists of equal instances once', async () => {
+    const temp = await tempStore();
+    const [one, two] = [await simulator(), await simulator()];
+    await startFleet(temp, [one.url, two.url]);
+    await eventually(async () => {
+      const rows = await listInstances(temp.store.db);
+      return rows.length === 2 && rows.every((row) => row.inventoryKey !== null);
+    });
+    const rows = await temp.store.db.selectFrom('inventories').selectAll().execute();
+    expect(rows).toHaveLength(1);
+  });
+
+  it('calls an instance UNHEALTHY after three misses and HEALTHY at its first answer, and says so on the bus', async () => {
+    const temp = await tempStore();
+    const one = await simulator();
+    const bus = new MemoryBus();
+    const fleet = await startFleet(temp, [one.url], bus);
+    const subscription = await bus.subscribe([instancesTopic]);
+    await eventually(() => healthOf(fleet) === 'HEALTHY');
+    await one.control.crash();
+    await eventually(() => healthOf(fleet) === 'UNHEALTHY');
+    const [down] = await listInstances(temp.store.db);
+    expect(down).toMatchObject({ health: 'UNHEALTHY', upSince: null });
+    expect(down?.lastError).toContain('refused');
+    expect(fleet.instances()[0]?.answering).toBe(false);
+    await one.control.restart();
+    await eventually(() => healthOf(fleet) === 'HEALTHY' && fleet.instances()[0]?.listening);
+    expect((await subscription.next()).value).toMatchObject({ kind: 'instance' });
+    subscription.close();
+  });
+
+  it('counts an instance that does not answer in time as missed', async () => {
+    const temp = await tempStore();
+    const one = await simulator();
+    const fleet = await startFleet(temp, [one.url]);
+    await eventually(() => healthOf(fleet) === 'HEALTHY');
+    one.control.freeze();
+    await eventually(() => healthOf(fleet) === 'UNHEALTHY');
+    one.control.thaw();
+    await eventually(() => healthOf(fleet) === 'HEALTHY');
+  });
+
+  it('calls an instance DEGRADED when it answers but takes no WebSocket', async () => {
+    const temp = await tempStore();
+    const one = await simulator({ faults: { refuseSockets: true } });
+    const fleet = await startFleet(temp, [one.url]);
+    await eventually(() => healthOf(fleet) === 'DEGRADED');
+    expect(fleet.instances()[0]?.instance.lastError).toContain('WebSocket');
+    one.control.clearFaults();
+    await eventually(() => healthOf(fleet) === 'HEALTHY', { withinMs: 20_000 });
+  });
+
+  it('keeps the id of an instance for as long as its URL is configured, and removes it afterwards', async () => {
+    const temp = await tempStore();
+    const [one, two] = [await simulator(), await simulator()];
+    const first = await startFleet(temp, [one.url, two.url]);
+    const ids = first.instances().map((state) => state.instance.id);
+    await first.stop();
+    const second = await startFleet(temp, [two.url]);
+    expect(second.instances().map((state) => state.instance.id)).toEqual([ids[1]]);
+    expect(second.id).toBe(first.id);
+    const all = await listInstances(temp.store.db, { includeRemoved: true });
+    expect(all.find((instance) => instance.id === ids[0])?.removedAt).not.toBeNull();
+  });
+
+  it('counts prompts that are not its own', async () => {
+    const temp = await tempStore();
+    const one = await simulator();
+    const fleet = await startFleet(temp, [one.url]);
+    const sleep = { class_type: 'RigSleep', inputs: { seconds: 30, steps: 100, preview: 'none', salt: 1 } };
+    const save = { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } };
+    const tagged = { comfyfleet: { fleet: fleet.id, job: 'j', attempt: 'a' } };
+    for (const extra_data of [{}, { comfyfleet: { fleet: 'another' } }, tagged]) {
+      const body = JSON.stringify({ prompt: { '1': sleep, '2': save }, extra_data });
+      await fetch(`${one.url}/prompt`, { method: 'POST', body });
+    }
+    await eventually(() => fleet.instances()[0]?.instance.foreignPrompts === 2);
+    expect(fleet.instances()[0]?.instance).toMatchObject({ queueRunning: 1, queuePending: 2 });
+  });
+
+  it('gives work to nobody who could not be reached a moment ago, until a probe is answered', async () => {
+    const temp = await tempStore();
+    const one = await simulator();
+    const fleet = await startFleet(temp, [one.url]);
+    await eventually(() => fleet.instances()[0]?.answering);
+    fleet.members()[0]?.noteFailure('connection refused');
+    expect(fleet.instances()[0]?.answering).toBe(false);
+    await eventually(() => fleet.instances()[0]?.answering);
+  });
+
+  it('leaves nothing open when it stops', async () => {
+    const temp = await tempStore();
+    const one = await simulator();
+    const fleet = await startFleet(temp, [one.url, 'http://127.0.0.1:9']);
+    await eventually(() => one.control.socketCount() === 1);
+    await fleet.stop();
+    await eventually(() => one.control.socketCount() === 0);
+  });
+});

@@ -243,7 +243,9 @@ export class ServerLife {
       prompt: () => run.promptForFiles(),
       extraPngInfo: extra,
       instance: this.cache.instance(nodeId, run.graph.node(nodeId)),
-      stepMs: options.stepMs,
+      get stepMs() {
+        return options.stepMs;
+      },
       previews: options.previewMethod !== 'none',
       random,
       sleep: (ms) => this.sleep(ms),

@@ -13,6 +13,7 @@ import { createDisplay, type DemoDisplay } from './demo-display.ts';
 import { DemoFleet } from './demo-fleet.ts';
 import { type DemoJob, submit, uploadPicture, type WatchedJob, watchAndSave } from './demo-jobs.ts';
 import { inspectFile, sharedFiles } from './demo-verify.ts';
+import { portIfFree } from './free-port.ts';
 import { GatewayClient } from './gateway-client.ts';
 
 export interface DemoOptions {
@@ -59,7 +60,8 @@ async function withGateway(
   display: DemoDisplay,
 ): Promise<readonly string[]> {
   const comfyuiInstances = fleet.urls.map((url, index) => ({ name: `gpu${index + 1}`, url, capacity: 1 }));
-  const app = await createApp({ ...options.config, comfyuiInstances, dataDir }, options.logger);
+  const port = await portIfFree(options.config.host, options.config.port);
+  const app = await createApp({ ...options.config, port, comfyuiInstances, dataDir }, options.logger);
   try {
     await app.start();
     display.line(

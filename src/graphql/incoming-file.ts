@@ -15,6 +15,8 @@ export interface ArrivedFile {
 export class IncomingFile {
   readonly #arrival: () => Promise<ArrivedFile>;
   #arrived: ArrivedFile | undefined;
+  /** What was read so far, kept only when the file is used more than once. */
+  #kept: Uint8Array[] | undefined;
   #opened = false;
 
   /** `arrival` rejects with a coded error when the request ends without the file. */
@@ -24,8 +26,13 @@ export class IncomingFile {
 
   /**
    * The file as the upload service reads it. `filename` is null until the first byte is asked for, unless `arrived` was
-   * awaited before. Reading it twice (one file mapped to two variables) is a BAD_USER_INPUT error.
+   * awaited before.
    */
+  /** Says before anything is read that the file is used in several places: its bytes are then held for the others. */
+  share(): void {
+    this.#kept ??= [];
+  }
+
   open(): FileStream {
     const file = this;
     return {
@@ -43,10 +50,16 @@ export class IncomingFile {
   }
 
   async *#read(): AsyncGenerator<Uint8Array> {
-    if (this.#opened)
-      throw badInput('a file may be used once; upload it first and pass its id to use it again');
+    if (this.#opened && !this.#kept) throw badInput('this file was read already');
+    if (this.#opened) {
+      yield* this.#kept ?? [];
+      return;
+    }
     this.#opened = true;
     await this.arrived();
-    if (this.#arrived) yield* this.#arrived.stream;
+    for await (const chunk of this.#arrived?.stream ?? []) {
+      this.#kept?.push(chunk);
+      yield chunk;
+    }
   }
 }

@@ -6,7 +6,7 @@ import { BREAKER_STATES, INSTANCE_HEALTHS } from '../domain/instance.ts';
 import { findInstances, listInstances } from '../store/instances.ts';
 import type { Builder } from './builder.ts';
 import { globalId, rawId } from './global-id.ts';
-import { pageOfJobs } from './job-page.ts';
+import { pageOfInstanceJobs } from './job-page.ts';
 import type { Refs } from './refs.ts';
 
 export function addInstance(builder: Builder, refs: Refs): void {
@@ -100,8 +100,7 @@ function addReadings(builder: Builder, refs: Refs): void {
         first: t.arg.int({ description: 'At most so many; 1 to 100, default 20.' }),
         after: t.arg.string({ description: 'Only those after this cursor.' }),
       },
-      resolve: ({ id }, { first, after }, context) =>
-        pageOfJobs(context, { first, after }, { instance: [id] }),
+      resolve: ({ id }, { first, after }, context) => pageOfInstanceJobs(context, { first, after }, id),
     }),
   }));
 }

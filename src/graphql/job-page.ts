@@ -1,6 +1,6 @@
 /** Lists of jobs: a page by keyset cursors and a total that is counted only when asked for. */
 import type { JobFilter } from '../domain/job-filter.ts';
-import { type JobCursor, pageJobs } from '../store/jobs.ts';
+import { countJobs, type JobCursor, pageJobs } from '../store/jobs.ts';
 import { badInput } from './coded-error.ts';
 import type { GraphqlContext } from './context.ts';
 import { parseJobCursor } from './cursors.ts';
@@ -31,7 +31,19 @@ export async function pageOfJobs(
     after: cursor(args.after, 'after'),
     before: cursor(args.before, 'before'),
   });
-  return { page, filter };
+  return { page, total: () => countJobs(services.store.db, viewer, filter) };
+}
+
+/** The jobs of one instance; those of its siblings in a list are fetched with it. */
+export async function pageOfInstanceJobs(
+  { loaders }: GraphqlContext,
+  args: Pick<PageArguments, 'first' | 'after'>,
+  instanceId: string,
+): Promise<JobConnectionShape> {
+  const first = size(args.first, 'first') ?? DEFAULT_PAGE;
+  const after = cursor(args.after, 'after');
+  const page = await loaders.instanceJobs.load({ instanceId, first, after });
+  return { page, total: () => loaders.instanceJobCount.load(instanceId) };
 }
 
 function size(value: number | null | undefined, name: string): number | undefined {

@@ -10,10 +10,13 @@ import type { Output } from '../domain/output.ts';
 import type { Viewer } from '../domain/viewer.ts';
 import type { Latest } from '../events/bus.ts';
 import { attemptsOfJobs } from '../store/attempts.ts';
+import { grouped } from '../store/grouped.ts';
+import { countJobsOfInstances, pageJobsOfInstances } from '../store/instance-jobs.ts';
 import { openAttemptCounts } from '../store/instance-load.ts';
 import { findInstances, findInventories, listInstances } from '../store/instances.ts';
-import { findJobs, queueCounts, queuePositions } from '../store/jobs.ts';
+import { findJobs, type JobCursor, type JobPage, queueCounts, queuePositions } from '../store/jobs.ts';
 import { blockedReasons } from '../store/needs.ts';
+import type { Db } from '../store/open.ts';
 import { outputsOfJobs } from '../store/outputs.ts';
 import { meanRunMs } from '../store/run-times.ts';
 import { fleetCapacity } from './fleet-capacity.ts';
@@ -37,12 +40,22 @@ export interface Loaders {
   readonly position: DataLoader<string, number | null>;
   /** Why a class of needs waits, by needs key. */
   readonly blockedBy: DataLoader<string, string | null>;
+  readonly instanceJobs: DataLoader<InstanceJobsKey, JobPage>;
+  readonly instanceJobCount: DataLoader<string, number>;
   /** Open attempts of an instance. */
   readonly running: DataLoader<string, number>;
   /** Asked with any key: there is one fleet. */
   readonly throughput: DataLoader<'fleet', Throughput>;
   readonly equipped: DataLoader<'fleet', readonly EquippedInstance[]>;
 }
+
+export interface InstanceJobsKey {
+  readonly instanceId: string;
+  readonly first: number;
+  readonly after: JobCursor | undefined;
+}
+
+const NO_JOBS: JobPage = { jobs: [], hasNext: false, hasPrevious: false };
 
 type Load<K, V> = (keys: readonly K[]) => Promise<ReadonlyMap<K, V>>;
 
@@ -72,6 +85,19 @@ export function byId<T extends { readonly id: string }>(items: readonly T[]): Ma
   return new Map(items.map((item) => [item.id, item]));
 }
 
+/** One query for each size and start asked for: siblings of a list ask for the same. */
+async function pagesOf(db: Db, viewer: Viewer, keys: readonly InstanceJobsKey[]): Promise<JobPage[]> {
+  const kindOf = ({ first, after }: InstanceJobsKey): string => JSON.stringify([first, after]);
+  const kinds = grouped(keys, kindOf);
+  const pages = new Map<string, ReadonlyMap<string, JobPage>>();
+  for (const [kind, same] of kinds) {
+    const ids = [...new Set(same.map(({ instanceId }) => instanceId))];
+    const [request] = same;
+    if (request) pages.set(kind, await pageJobsOfInstances(db, viewer, ids, request));
+  }
+  return keys.map((key) => pages.get(kindOf(key))?.get(key.instanceId) ?? NO_JOBS);
+}
+
 export function createLoaders({ store, bus, config }: Services, viewer: Viewer): Loaders {
   const { db } = store;
   return {
@@ -82,6 +108,8 @@ export function createLoaders({ store, bus, config }: Services, viewer: Viewer):
     latest: loader<string, Latest>((ids) => bus.latest(ids), NOTHING_LIVE),
     position: loader<string, number | null>((ids) => queuePositions(db, ids), null),
     blockedBy: loader<string, string | null>((keys) => blockedReasons(db, keys), null),
+    instanceJobs: new DataLoader((keys) => pagesOf(store.db, viewer, keys), { cache: false }),
+    instanceJobCount: loader<string, number>((ids) => countJobsOfInstances(db, viewer, ids), 0),
     running: loader<string, number>((ids) => openAttemptCounts(db, ids), 0),
     throughput: single(async () => {
       const [counts, instances, mean] = [await queueCounts(db), await listInstances(db), await meanRunMs(db)];

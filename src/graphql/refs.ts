@@ -6,7 +6,6 @@
 import type { Fault } from '../domain/fault.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { Attempt, JobStatus, Preview, Progress } from '../domain/job.ts';
-import type { JobFilter } from '../domain/job-filter.ts';
 import type { Output, StoredUpload } from '../domain/output.ts';
 import type { JobPage, JobStats } from '../store/jobs.ts';
 import type { WorkflowDefinition, WorkflowInputDefinition } from '../workflows/definition.ts';
@@ -31,10 +30,10 @@ export interface PartOfJob<T> {
   readonly jobId: string;
   readonly value: T;
 }
-/** A page, and the filter that its total is counted with. */
+/** A page, and the way to its total, which is counted only when asked for. */
 export interface JobConnectionShape {
   readonly page: JobPage;
-  readonly filter: JobFilter;
+  readonly total: () => Promise<number>;
 }
 
 export function createRefs(builder: Builder) {

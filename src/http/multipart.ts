@@ -39,7 +39,10 @@ export async function readMultipart(
   const files = new Map<Upload, IncomingFile>();
   return withFiles(operations, (upload) => {
     const known = files.get(upload);
-    if (known) return known;
+    if (known) {
+      known.share();
+      return known;
+    }
     const file = new IncomingFile(() => arrival(upload, limits.arrivalMs, clock));
     files.set(upload, file);
     return file;

@@ -36,6 +36,7 @@ export class WebSocketTransport {
   readonly #clock: Clock;
   /** Ids of the operations of each socket. */
   readonly #operations = new Map<unknown, Set<string>>();
+  readonly #requestIds = new WeakMap<IncomingMessage, string>();
   #dispose: (() => Promise<void>) | undefined;
   #server: Server | undefined;
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
@@ -48,6 +49,9 @@ export class WebSocketTransport {
     this.#clock = parts.clock;
     const options: ServerOptions = { noServer: true, maxPayload: MAX_MESSAGE_BYTES };
     this.#sockets = new WebSocketServer(options);
+    this.#sockets.on('headers', (headers, request) => {
+      headers.push(`x-request-id: ${this.#requestIds.get(request)}`);
+    });
   }
 
   attach(server: Server): void {
@@ -92,6 +96,7 @@ export class WebSocketTransport {
       socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       return;
     }
+    this.#requestIds.set(request, requestIdOf(request.headers, this.#parts.ids));
     this.#sockets.handleUpgrade(request, socket, head, (accepted) => {
       this.#sockets.emit('connection', accepted, request);
       // graphql-ws would write to the console; ws itself closes the socket with the fitting code.
@@ -114,7 +119,7 @@ export class WebSocketTransport {
     }
     // Counted before anything is awaited, so that a burst does not slip through.
     this.#operations.set(socket, operations.add(id));
-    const requestId = request ? requestIdOf(request.headers, ids) : ids();
+    const requestId = (request && this.#requestIds.get(request)) ?? ids();
     const fallback = `http://${config.host}:${config.port}`;
     const info = request ? requestInfoOf(request, requestId, fallback) : { requestId, origin: fallback };
     const args = await this.#args(payload, info);

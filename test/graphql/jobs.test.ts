@@ -4,6 +4,7 @@ import type { Job } from '../../src/domain/job.ts';
 import { defaultViewer } from '../../src/domain/viewer.ts';
 import { globalId } from '../../src/graphql/global-id.ts';
 import { setBlocked } from '../../src/store/needs.ts';
+import { eventually } from '../support/eventually.ts';
 import { startGateway, TERM, type TestGateway } from '../support/gateway.ts';
 
 let gateway: TestGateway;
@@ -64,7 +65,9 @@ describe('lists of jobs', () => {
     const labels = { list: 'walk' };
     const jobs: Job[] = [];
     for (let n = 0; n < 7; n++) jobs.push(await gateway.addJob({ labels }));
-    const expected = jobs.map(idOf).reverse();
+    const newestFirst = (a: Job, b: Job): number => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1);
+    const expected = jobs.sort(newestFirst).map(idOf);
+    await eventually(() => Date.now() > (jobs[0]?.createdAt ?? 0), { what: 'a later moment' });
     const seen: string[] = [];
     let after: string | null = null;
     for (;;) {

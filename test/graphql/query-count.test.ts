@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { globalId } from '../../src/graphql/global-id.ts';
 import { startGateway, TERM, type TestGateway } from '../support/gateway.ts';
 
 const QUERY = `query Many($first: Int!) {
@@ -41,6 +42,31 @@ async function statements(first: number): Promise<number> {
   expect(nodes.every(({ outputs, attempts }) => outputs.length === 1 && attempts.length === 1)).toBe(true);
   return seen.length;
 }
+
+describe('a list of instances with their jobs', () => {
+  it('costs as many store queries as one instance does', async () => {
+    const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Instance {
+      name running jobs(first: 3) { totalCount nodes { id } pageInfo { hasNextPage } } } } }`;
+    const rows = await gateway.store.db.selectFrom('instances').select('id').execute();
+    const ids = rows.map(({ id }) => globalId('Instance', id));
+    const counts: number[] = [];
+    for (const asked of [ids.slice(0, 1), ids]) {
+      let statements = 0;
+      const stop = gateway.store.onQuery(() => {
+        statements += 1;
+      });
+      const { data } = await gateway.query(query, { ids: asked });
+      stop();
+      counts.push(statements - asked.length);
+      expect(data).toMatchObject({
+        nodes: asked.map(() => ({
+          jobs: { totalCount: 50, nodes: [{}, {}, {}], pageInfo: { hasNextPage: true } },
+        })),
+      });
+    }
+    expect(counts[1]).toBe(counts[0]);
+  });
+});
 
 describe('a list of jobs with instance, attempts and outputs', () => {
   it('costs the same number of store queries, at most 8, for 10 jobs and for 100', async () => {

@@ -71,7 +71,7 @@ describe('a job is submitted and watched to its end', () => {
 
   it('by Apollo Client, whose cache refreshes an open query', async () => {
     const socket = socketClient(gateway.socketUrl);
-    const cache = new InMemoryCache();
+    const cache = new InMemoryCache({ possibleTypes: { Error: ['ValidationError', 'QueueFullError'] } });
     const client = new ApolloClient({ link: new HttpLink({ uri: gateway.graphqlUrl, fetch }), cache });
     const live = new ApolloClient({ link: new GraphQLWsLink(socket), cache });
     const { data } = await client.mutate<Submitted>({ mutation: gql(SUBMIT), variables: INPUT });

@@ -71,7 +71,7 @@ async function fileText(input: Json, tools: MaterialiseTools): Promise<Json> {
 
 /** The folder keeps files apart on the instance; the tag in the name does so wherever they are saved later. */
 function ownPrefix(prefix: Json | undefined, attemptId: string): string {
-  return `cf/${attemptId}/${lastPart(prefix)}_${attemptId.slice(0, 8)}`;
+  return `cf/${attemptId}/${lastPart(prefix)}_${attemptId.slice(-8)}`;
 }
 
 /** What is left of a client's prefix: its last part in letters, digits, `_` and `-`. */

@@ -6,7 +6,7 @@ import { materialise } from '../../src/workflows/materialise.ts';
 
 const ATTEMPT = '0b0e8a52-6d0c-4a3b-9d2e-7d5c1f1a2b3c';
 /** In the file's name: results saved in one folder do not overwrite each other. */
-const TAG = '0b0e8a52';
+const TAG = '1f1a2b3c';
 const tools = {
   attemptId: ATTEMPT,
   fileName: (ref: { sha256: string }) => `cf-${ref.sha256}.png`,
@@ -82,7 +82,9 @@ describe('materialise', () => {
             'filename_prefix' in (graph[id]?.inputs ?? {}) || node.class_type === 'SaveImage',
           );
           if (named)
-            expect(node.inputs.filename_prefix).toMatch(new RegExp(`^cf/${ATTEMPT}/[A-Za-z0-9_-]{1,64}_${TAG}$`));
+            expect(node.inputs.filename_prefix).toMatch(
+              new RegExp(`^cf/${ATTEMPT}/[A-Za-z0-9_-]{1,64}_${TAG}$`),
+            );
         }
       }),
     );

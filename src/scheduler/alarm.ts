@@ -12,14 +12,15 @@ export class Alarm {
 
   ring(): void {
     this.#rung = true;
-    this.#waiting?.abort();
+    // a reason spares the making of an exception with a stack
+    this.#waiting?.abort('rung');
   }
 
   /** Resolves after `ms`, when rung, or when the signal aborts. */
   async wait(ms: number, signal: AbortSignal): Promise<void> {
     if (!this.#rung && !signal.aborted) {
       const waiting = new AbortController();
-      const stop = (): void => waiting.abort();
+      const stop = (): void => waiting.abort('stopped');
       signal.addEventListener('abort', stop, { once: true });
       this.#waiting = waiting;
       await pause(this.#clock, ms, waiting.signal);

@@ -1,0 +1,81 @@
+/** One instance as its row says, kept in memory; written when it matters, else now and then. */
+import { createHash } from 'node:crypto';
+import type { Inventory } from '../domain/capabilities.ts';
+import type { Instance } from '../domain/instance.ts';
+import type { EventBus } from '../events/bus.ts';
+import type { Clock } from '../lib/clock.ts';
+import { type HealthPatch, saveHealth, saveInventory } from '../store/instances.ts';
+import type { Store } from '../store/open.ts';
+
+export interface InstanceRowParts {
+  readonly store: Store;
+  readonly bus: EventBus;
+  readonly clock: Clock;
+}
+
+/** A change of these is news; the others (when it was last seen, how fast it answered) only go along. */
+const MATTERS = [
+  'health',
+  'lastError',
+  'upSince',
+  'queueRunning',
+  'queuePending',
+  'foreignPrompts',
+  'comfyuiVersion',
+  'gpu',
+  'vramTotalBytes',
+] as const satisfies readonly (keyof Instance)[];
+const SAVE_EVERY_MS = 10_000;
+
+export class InstanceRow {
+  readonly #parts: InstanceRowParts;
+  #instance: Instance;
+  #inventory: Inventory | null;
+  #savedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: InstanceRowParts, instance: Instance, inventory: Inventory | null) {
+    this.#parts = parts;
+    this.#instance = instance;
+    this.#inventory = inventory;
+  }
+
+  get instance(): Instance {
+    return this.#instance;
+  }
+
+  /** Null until its lists are read. */
+  get inventory(): Inventory | null {
+    return this.#inventory;
+  }
+
+  async save(patch: HealthPatch): Promise<void> {
+    const { store, clock } = this.#parts;
+    const before = this.#instance;
+    this.#instance = { ...before, ...patch };
+    const changed = MATTERS.some((field) => before[field] !== this.#instance[field]);
+    if (!changed && clock.monotonic() - this.#savedAt < SAVE_EVERY_MS) return;
+    const now = clock.now();
+    const saved = await saveHealth(store.db, before.id, patch, now);
+    this.#savedAt = clock.monotonic();
+    // draining is not ours to say: somebody else may have written it
+    if (saved) this.#instance = { ...this.#instance, draining: saved.draining, updatedAt: saved.updatedAt };
+    if (changed) this.#announce(now);
+  }
+
+  /** True when the lists are others than before. */
+  async saveInventory(inventory: Inventory): Promise<boolean> {
+    const { store, clock } = this.#parts;
+    const key = createHash('sha256').update(JSON.stringify(inventory)).digest('hex').slice(0, 32);
+    if (key === this.#instance.inventoryKey && this.#inventory) return false;
+    this.#inventory = inventory;
+    const now = clock.now();
+    await saveInventory(store.db, this.#instance.id, key, inventory, now);
+    this.#instance = { ...this.#instance, inventoryKey: key };
+    this.#announce(now);
+    return true;
+  }
+
+  #announce(at: number): void {
+    this.#parts.bus.publish({ kind: 'instance', instanceId: this.#instance.id, at });
+  }
+}

@@ -14,6 +14,7 @@ import { addJob } from './job.ts';
 import { addJobEvents } from './job-event.ts';
 import { addJobFilter } from './job-filter.ts';
 import { addJobMutations } from './job-mutations.ts';
+import { addJobParts } from './job-parts.ts';
 import { addJobQueries } from './job-queries.ts';
 import { addNodes, type NodeFinder } from './nodes.ts';
 import { addOutputs, OUTPUT_TYPES } from './output.ts';
@@ -44,6 +45,7 @@ export function buildSchema({
   const refs = createRefs(builder);
   addNodes(builder, refs, FINDERS);
   addJob(builder, refs);
+  addJobParts(builder, refs);
   addOutputs(builder, refs);
   addInstance(builder, refs);
   addWorkflow(builder, refs);

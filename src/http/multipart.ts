@@ -49,12 +49,16 @@ export async function readMultipart(
   }) as GraphQLParams;
 }
 
-/** Replaces the parser's files by ours, wherever they stand. The depth is that of the parsed JSON, which has a size limit. */
-function withFiles(value: unknown, fileOf: (upload: Upload) => IncomingFile): unknown {
+const DEEPEST = 64;
+
+/** Replaces the parser's files by ours, wherever they stand. */
+function withFiles(value: unknown, fileOf: (upload: Upload) => IncomingFile, depth = 0): unknown {
+  if (depth > DEEPEST) throw codedError('BAD_USER_INPUT', `operations may be ${DEEPEST} levels deep`, 400);
   if (value instanceof Upload) return fileOf(value);
-  if (Array.isArray(value)) return value.map((item) => withFiles(item, fileOf));
+  if (Array.isArray(value)) return value.map((item) => withFiles(item, fileOf, depth + 1));
   if (!isObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withFiles(inner, fileOf)]));
+  const fields = Object.entries(value);
+  return Object.fromEntries(fields.map(([key, inner]) => [key, withFiles(inner, fileOf, depth + 1)]));
 }
 
 async function arrival(upload: Upload, waitMs: number, clock: Clock): Promise<ArrivedFile> {

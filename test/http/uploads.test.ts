@@ -160,6 +160,7 @@ describe('uploads', () => {
     ['no JSON in map', '{"query":"{ __typename }"}', '{'],
     ['a map to nowhere', '{"query":"{ __typename }"}', '{"0":["variables.a.b"]}'],
     ['a map to a prototype', '{"query":"{ __typename }","variables":{}}', '{"0":["variables.__proto__"]}'],
+    ['bottomless operations', `{"variables":${'['.repeat(5000)}${']'.repeat(5000)}}`, '{}'],
     ['several operations', '[{"query":"{ __typename }"}]', '{}'],
   ])('answers 400 with a code to %s', async (_what, operations, map) => {
     const { status, answer } = await sendForm(form(operations, map, { 0: [png, 'a.png'] }));

@@ -1,57 +1,58 @@
-/** The worked examples GraphiQL opens with, one tab each. A test runs every one of them. */
-
-export interface GraphiqlTab {
-  readonly query: string;
-  /** JSON text. */
-  readonly variables: string;
-}
-
-const json = (value: unknown): string => JSON.stringify(value, null, 2);
-const PIXEL =
+/**
+ * The worked examples GraphiQL opens with, one tab each. A test runs every one of them. Their values stand in the text,
+ * because the first tab loses variables given to it; each is complete, so that the button alone does something.
+ */
+const PICTURE =
   'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==';
 
-export const GRAPHIQL_TABS: readonly GraphiqlTab[] = [
-  {
-    query: `# 1. Upload. A picture can come as a data URI, a public URL, an earlier upload or output, or a file:
-# curl localhost:4000/graphql -H 'apollo-require-preflight: 1' \\
-#   -F operations='{"query":"mutation($f: Upload!) { uploadImage(input: {file: $f}) { ... on UploadImageSuccess { image { id } } ... on Error { message } } }","variables":{"f":null}}' \\
-#   -F map='{"0":["variables.f"]}' -F 0=@picture.png
-mutation Upscale($image: ImageSource!) {
-  upscaleImage(input: { image: $image }) {
+/** Put into an example where a person pastes the id of a job of theirs. */
+export const PASTE_ID = 'paste the id of a job here';
+
+export const GRAPHIQL_TABS: readonly string[] = [
+  `# 1. Upload. A picture can come as a data URI (this one is a single dot), a public URL, an earlier upload or output, or a file:
+#
+#   curl localhost:4000/graphql -H 'graphql-require-preflight: true' \\
+#     -F operations='{"query":"mutation($f: Upload!) { uploadImage(input: {file: $f}) { ... on UploadImageSuccess { image { id } } ... on Error { message } } }","variables":{"f":null}}' \\
+#     -F map='{"0":["variables.f"]}' -F 0=@picture.png
+mutation Upscale {
+  upscaleImage(
+    input: {
+      image: {
+        dataUri: "${PICTURE}"
+      }
+    }
+  ) {
     ... on SubmitJobSuccess { job { id status } }
     ... on Error { code message }
   }
 }
 `,
-    variables: json({ image: { dataUri: PIXEL } }),
-  },
-  {
-    query: `# 2. Submit. With waitMs the answer comes once the job has ended, or after that time.
-mutation Submit($input: SubmitJobInput!) {
-  submitJob(input: $input) {
+  `# 2. Submit. With waitMs the answer comes once the job has ended, or after that time with the job as it then stands.
+mutation Generate {
+  generateImage(
+    input: { prompt: "a lighthouse at dusk", steps: 20, waitMs: 10000, labels: { from: "GraphiQL" } }
+  ) {
     ... on SubmitJobSuccess {
-      job { id status queue { position estimatedWaitMs blockedBy } outputs { id ... on ImageOutput { url } } }
+      job {
+        id
+        status
+        runMs
+        outputs { id ... on ImageOutput { url width height } }
+      }
     }
     ... on ValidationError { issues { path message } }
     ... on Error { code message }
   }
 }
 `,
-    variables: json({
-      input: {
-        workflow: 'generateImage',
-        inputs: { prompt: 'a lighthouse at dusk' },
-        labels: { from: 'GraphiQL' },
-      },
-    }),
-  },
-  {
-    query: `# 3. Watch. Put in the id of a job; the last one shows itself and the stream completes once it has ended.
-subscription Watch($id: ID!) {
-  job(id: $id) {
+  `# 3. Watch. Start this one, then submit in another window: what runs now, and every change from here on.
+# For a single job: subscription { job(id: "...") { ... } }, which completes once the job has ended.
+subscription Watch {
+  jobs {
     id
+    workflow
     status
-    progress { id fraction node step totalSteps remainingMs }
+    progress { id fraction nodeType step totalSteps remainingMs }
     queue { id position blockedBy }
     preview { id url }
     outputs { id ... on ImageOutput { url thumbnailUrl } }
@@ -59,24 +60,18 @@ subscription Watch($id: ID!) {
   }
 }
 `,
-    variables: json({ id: 'a job id' }),
-  },
-  {
-    query: `# 4. Cancel, wherever the job stands.
-mutation Cancel($id: ID!) {
-  cancelJob(input: { id: $id }) {
+  `# 4. Cancel, wherever the job stands.
+mutation Cancel {
+  cancelJob(input: { id: "${PASTE_ID}" }) {
     ... on JobSuccess { job { id status } }
     ... on InvalidStateError { status }
     ... on Error { code message }
   }
 }
 `,
-    variables: json({ id: 'a job id' }),
-  },
-  {
-    query: `# 5. List jobs, newest first, and look at the fleet.
-query Overview($first: Int = 10, $filter: JobFilter) {
-  jobs(first: $first, filter: $filter) {
+  `# 5. Look: jobs, newest first, the instances, the queue, and how everything is.
+query Overview {
+  jobs(first: 10) {
     totalCount
     pageInfo { hasNextPage endCursor }
     nodes { id workflow status createdAt runMs instance { id name } outputs { id mimeType } }
@@ -86,6 +81,4 @@ query Overview($first: Int = 10, $filter: JobFilter) {
   health { status checks { name ok message } }
 }
 `,
-    variables: json({ first: 10, filter: {} }),
-  },
 ];

@@ -57,7 +57,7 @@ async function render(): Promise<Rendered> {
   const html = renderGraphiQL({
     title: 'Comfyfleet',
     subscriptionsProtocol: 'SSE',
-    defaultTabs: GRAPHIQL_TABS.map((tab) => ({ ...tab })),
+    defaultTabs: GRAPHIQL_TABS.map((query) => ({ query })),
   });
   const etag = `"${createHash('sha256').update(html).digest('base64url').slice(0, 27)}"`;
   return { body: await compress(html), etag };

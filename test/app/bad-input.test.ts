@@ -1,7 +1,7 @@
 /** Whatever a client sends wrongly is answered with a typed or coded error; nothing is written, and the gateway serves on. */
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { picture, pngOf } from '../storage/pictures.ts';
 import { noiseInto, sleepGraph } from '../support/graphs.ts';
 import { act, findJob, submitted, submitting, UPLOAD, type UploadView } from '../support/jobs.ts';
@@ -10,6 +10,13 @@ import { type Traces, tracesIn } from '../support/traces.ts';
 
 const gateway = sharedGateway({ config: { maxUploadBytes: 200_000, maxBodyBytes: 100_000 } });
 const orange = await readFile(new URL('../../assets/orange.png', import.meta.url));
+
+// what an instance can do is written down a moment after it is known to be healthy
+beforeAll(() =>
+  vi.waitFor(async () => expect((await tracesIn(gateway().dataDir)).rows.inventories).toBe(1), {
+    timeout: 10_000,
+  }),
+);
 
 let before: Traces;
 beforeEach(async () => {

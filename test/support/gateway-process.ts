@@ -14,15 +14,19 @@ export interface GatewayProcess {
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | NodeJS.Signals>;
 }
 
-/** Runs src/main.ts with the arguments; ended with the test at the latest. */
-export function runMain(args: readonly string[], env: Record<string, string>): ChildProcess {
+/** Runs src/main.ts with the arguments; ended with the test at the latest, or when `atEnd` says so. */
+export function runMain(
+  args: readonly string[],
+  env: Record<string, string>,
+  atEnd: (end: () => Promise<void>) => void = onTestFinished,
+): ChildProcess {
   const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
     cwd: ROOT,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = once(child, 'exit');
-  onTestFinished(async () => {
+  atEnd(async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
     await exited;
   });

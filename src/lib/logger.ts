@@ -8,5 +8,6 @@ export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' |
 /** The root logger; parts take a child with their own fixed fields (`logger.child({ part: 'scheduler' })`). */
 export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
   const options = { level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` };
-  return destination ? pino(options, destination) : pino(options);
+  // written at once: pino's buffered writes cost the same, and hang the exit of a process whose reader has gone (EPIPE)
+  return pino(options, destination ?? pino.destination({ dest: 1, sync: true }));
 }

@@ -75,6 +75,15 @@ describe('a gateway that is asked to stop while a job runs', () => {
   }, 40_000);
 });
 
+describe('a gateway whose log nobody reads any more', () => {
+  it('ends when it is asked to', async () => {
+    const { dataDir, instance } = await rig();
+    const gateway = await startGatewayProcess(dataDir, [instance.url]);
+    gateway.stopReading();
+    expect(await gateway.end('SIGTERM')).toBe(0);
+  }, 20_000);
+});
+
 describe('a gateway that is killed while a job runs', () => {
   it('adopts the run after the next start: one execution, one result, further progress', async () => {
     const { dataDir, instance } = await rig();

@@ -10,6 +10,8 @@ const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 export interface GatewayProcess {
   readonly url: string;
+  /** Whoever reads its log goes away, as `| jq` does when Ctrl-C ends both. */
+  stopReading(): void;
   /** Sends the signal; resolves with the exit code, or the name of the signal that ended it. */
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | NodeJS.Signals>;
 }
@@ -52,6 +54,10 @@ export async function startGatewayProcess(
   const url = await servingAt(child);
   return {
     url,
+    stopReading() {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    },
     async end(signal) {
       const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
       child.kill(signal);

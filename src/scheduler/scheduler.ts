@@ -70,6 +70,8 @@ class FleetScheduler implements Scheduler {
   /** Everything that goes on in the background, so that stop can wait for it. */
   readonly #tasks = new Set<Promise<void>>();
   readonly #sweeping = new Set<string>();
+  /** Jobs that are being given a place, and whether they were canceled meanwhile: no run stands for them yet. */
+  readonly #placing = new Map<string, 'wanted' | 'not wanted'>();
   #stopping = new AbortController();
   #unlisten: (() => void)[] = [];
   /** Open attempts that nobody followed when the rows were last checked. */
@@ -172,14 +174,17 @@ class FleetScheduler implements Scheduler {
     if (!job || !member) return;
     this.#line.queue.remove(job.id);
     this.#news.placesMoved();
-    const subject = await placeJob(
-      this.#options,
-      { job, member, slot: assignment.slot },
-      this.#leadership.term,
-    );
-    if (subject) this.#begin(subject);
-    // canceled meanwhile, or the place is still taken: its row tells
-    else this.#line.note(job.id);
+    this.#placing.set(job.id, 'wanted');
+    try {
+      const placement = { job, member, slot: assignment.slot };
+      const subject = await placeJob(this.#options, placement, this.#leadership.term);
+      const canceled = this.#placing.get(job.id) === 'not wanted';
+      if (subject) this.#resume({ subject, canceled });
+      // canceled before, or the place is still taken: its row tells
+      else this.#line.note(job.id);
+    } finally {
+      this.#placing.delete(job.id);
+    }
   }
 
   #begin(subject: RunSubject): ActiveRun {
@@ -204,6 +209,7 @@ class FleetScheduler implements Scheduler {
   #notWanted(jobId: string): void {
     this.#line.queue.remove(jobId);
     this.#news.placesMoved();
+    if (this.#placing.has(jobId)) this.#placing.set(jobId, 'not wanted');
     for (const run of this.#runs.ofJob(jobId)) run.interrupt('cancel');
   }
 

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
+import { defaultViewer } from '../../src/domain/viewer.ts';
 import { eventually } from '../support/eventually.ts';
 import { Rig, type RigOptions, sleepGraph } from './rig.ts';
 
@@ -49,6 +51,23 @@ describe('jobs, while things break', () => {
     gateway.simulator.control.hangUp();
     expect((await gateway.ended(id)).status).toBe('COMPLETED');
     expect(gateway.executions()).toHaveLength(1);
+  });
+
+  it('leave their instance at once when they are canceled in the moment they are given to it', async () => {
+    // the rows are not compared again within this test: only the hint of the cancel can free the instance
+    const gateway = await start({ config: { reconcileIntervalMs: 60_000 } });
+    const id = randomUUID();
+    let canceled: Promise<unknown> | undefined;
+    gateway.store.onQuery((sql) => {
+      if (sql.startsWith('insert into "attempts"')) canceled ??= gateway.recorder.cancel(defaultViewer, id);
+    });
+    await gateway.submit(sleepGraph(20, 40), { id });
+    await eventually(async () => (await gateway.attempts(id))[0]?.state === 'CANCELED', {
+      withinMs: 5000,
+      what: 'the place is free',
+    });
+    expect(await canceled).toMatchObject({ kind: 'canceled' });
+    expect(gateway.executions().filter((run) => run.outcome === 'running')).toEqual([]);
   });
 
   it('complete when history is written late', async () => {

@@ -17,22 +17,23 @@ export class IncomingFile {
   #arrived: ArrivedFile | undefined;
   /** What was read so far, kept only when the file is used more than once. */
   #kept: Uint8Array[] | undefined;
-  #opened = false;
+  /** Settles once the first reader is through, with what it failed of, or null. */
+  #through: Promise<unknown> | undefined;
 
   /** `arrival` rejects with a coded error when the request ends without the file. */
   constructor(arrival: () => Promise<ArrivedFile>) {
     this.#arrival = arrival;
   }
 
-  /**
-   * The file as the upload service reads it. `filename` is null until the first byte is asked for, unless `arrived` was
-   * awaited before.
-   */
   /** Says before anything is read that the file is used in several places: its bytes are then held for the others. */
   share(): void {
     this.#kept ??= [];
   }
 
+  /**
+   * The file as the upload service reads it. `filename` is null until the first byte is asked for, unless `arrived` was
+   * awaited before.
+   */
   open(): FileStream {
     const file = this;
     return {
@@ -49,13 +50,31 @@ export class IncomingFile {
     this.#arrived ??= await this.#arrival();
   }
 
+  /** Several may ask at once; the first reads, the others wait for it and get what it read. */
   async *#read(): AsyncGenerator<Uint8Array> {
-    if (this.#opened && !this.#kept) throw badInput('this file was read already');
-    if (this.#opened) {
-      yield* this.#kept ?? [];
+    if (this.#through) {
+      if (!this.#kept) throw badInput('this file was read already');
+      const failure = await this.#through;
+      if (failure !== null) throw failure;
+      yield* this.#kept;
       return;
     }
-    this.#opened = true;
+    let settle: (failure: unknown) => void = () => undefined;
+    this.#through = new Promise((resolve) => {
+      settle = resolve;
+    });
+    let failure: unknown = null;
+    try {
+      yield* this.#receive();
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      settle(failure);
+    }
+  }
+
+  async *#receive(): AsyncGenerator<Uint8Array> {
     await this.arrived();
     for await (const chunk of this.#arrived?.stream ?? []) {
       this.#kept?.push(chunk);

@@ -18,7 +18,8 @@ export function parseTimeInput(value: unknown): TimeInput | null {
   const relative = /^now(?:-(\d{1,9})(ms|[smhdw]))?$/.exec(text);
   if (relative) {
     const unit = (relative[2] ?? 'ms') as keyof typeof UNIT_MS;
-    return { kind: 'relative', agoMs: Number(relative[1] ?? 0) * UNIT_MS[unit] };
+    const agoMs = Number(relative[1] ?? 0) * UNIT_MS[unit];
+    return agoMs <= LATEST ? { kind: 'relative', agoMs } : null;
   }
   return RFC_3339.test(text) ? absolute(Date.parse(text)) : null;
 }

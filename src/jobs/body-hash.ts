@@ -3,7 +3,7 @@
  * of a file replaced by their SHA-256, and the options; waiting and random defaults play no part. Pure.
  */
 import { createHash } from 'node:crypto';
-import { isObject, type Json } from '../lib/json.ts';
+import { canonicalJson, isObject, type Json } from '../lib/json.ts';
 import type { FileSlot } from './draft.ts';
 import type { ImageSource } from './sources.ts';
 import type { SubmitRequest } from './submission.ts';
@@ -52,15 +52,4 @@ function withoutNulls(inputs: object): object {
   return Object.fromEntries(
     Object.entries(inputs).filter(([, value]) => value !== null && value !== undefined),
   );
-}
-
-/** JSON with the keys of every object in one order, so that equal values are equal texts. */
-export function canonicalJson(value: Json): string {
-  if (Array.isArray(value)) return `[${value.map((inner) => canonicalJson(inner)).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
-  const fields = Object.keys(value)
-    .filter((key) => value[key] !== undefined)
-    .sort()
-    .map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`);
-  return `{${fields.join(',')}}`;
 }

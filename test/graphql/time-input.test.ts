@@ -25,6 +25,7 @@ describe('a TimeInput', () => {
     'yesterday',
     'now+1h',
     'now-1y',
+    'now-999999999w',
     '2026-01-31',
     '2026-13-01T00:00:00Z',
     1.5,

@@ -3,13 +3,14 @@
  * again. All but closeCanceled run inside the caller's transaction and refuse when the attempt or the job moved on.
  */
 import { FAULTS, type Fault } from '../domain/fault.ts';
-import type { AttemptOutcome, Job } from '../domain/job.ts';
+import type { AttemptOutcome, AttemptState, Job } from '../domain/job.ts';
 import type { DurableEvent } from '../domain/job-event.ts';
 import { attemptStatesBefore, hasEnded } from '../domain/job-states.ts';
 import { noteDropped, withBlobs } from '../store/blobs.ts';
 import type { Db, Store } from '../store/open.ts';
 import { faultToColumns } from '../store/rows.ts';
 import type { AttemptsTable } from '../store/schema.ts';
+import { statement } from '../store/statement.ts';
 import { changeJob, guarded, refuse } from './job-writes.ts';
 
 /** What was written, for the announcement. */
@@ -26,26 +27,37 @@ interface Closing {
   readonly now: number;
 }
 
+type AttemptEnd = Partial<AttemptsTable> &
+  Pick<Closing, 'attemptId' | 'outcome'> & {
+    readonly ofTerm: number;
+    readonly from: readonly AttemptState[];
+  };
+
+const endAttempt = statement((q, { attemptId, ofTerm, outcome, from, ...set }: AttemptEnd) =>
+  q
+    .updateTable('attempts')
+    .set({ ...set, state: outcome, outcome })
+    .where('id', '=', attemptId)
+    .where('term', '=', ofTerm)
+    .where('state', 'in', from)
+    .returningAll(),
+);
+
 /** Ends the attempt; refuses when it is not open in this term. */
 export async function close(
   tx: Db,
   { attemptId, term, outcome, fault, now }: Closing,
 ): Promise<AttemptsTable> {
-  const row = await tx
-    .updateTable('attempts')
-    .set({
-      state: outcome,
-      outcome,
-      finished_at: now,
-      ...faultToColumns(fault),
-      ...(fault && { charged: isCharged(outcome, fault) ? 1 : 0 }),
-    })
-    .where('id', '=', attemptId)
-    .where('term', '=', term)
-    .where('state', 'in', attemptStatesBefore(outcome))
-    .returningAll()
-    .executeTakeFirst();
-  return row ?? refuse();
+  const { rows } = await endAttempt(tx, {
+    attemptId,
+    ofTerm: term,
+    outcome,
+    from: attemptStatesBefore(outcome),
+    finished_at: now,
+    ...faultToColumns(fault),
+    ...(fault && { charged: isCharged(outcome, fault) ? 1 : 0 }),
+  });
+  return rows[0] ?? refuse();
 }
 
 /** An instance that forgot the job is never the job's fault, whatever the fault says. */

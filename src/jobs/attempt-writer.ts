@@ -9,6 +9,7 @@ import { attemptStatesBefore } from '../domain/job-states.ts';
 import type { Db, Store } from '../store/open.ts';
 import { attemptFromRow, faultToColumns } from '../store/rows.ts';
 import type { AttemptsTable } from '../store/schema.ts';
+import { statement } from '../store/statement.ts';
 import type { Announcer } from './announce.ts';
 import { close, closeCanceled, complete, giveUp, requeue, type Settled } from './attempt-ends.ts';
 import { changeJob, guarded, type RecorderParts, refuse } from './job-writes.ts';
@@ -77,8 +78,8 @@ export function createAttemptWriter(parts: RecorderParts, announcer: Announcer):
       announcer.announce({ job: done.job, event, queueChanged: true });
       return done;
     },
-    running: (attemptId, term) => moveOn(store, attemptId, term, 'RUNNING', { running_at: clock.now() }),
-    collecting: (attemptId, term) => moveOn(store, attemptId, term, 'COLLECTING', {}),
+    running: (attemptId, term) => moveOn(store, attemptId, term, 'RUNNING', clock.now()),
+    collecting: (attemptId, term) => moveOn(store, attemptId, term, 'COLLECTING'),
     complete: (attemptId, term, runMs) => settle((tx, now) => complete(tx, attemptId, term, runMs, now)),
     fail: (attemptId, term, fault, decision, runMs) =>
       settle(async (tx, now) => {
@@ -95,6 +96,13 @@ export function createAttemptWriter(parts: RecorderParts, announcer: Announcer):
     closeCanceled: (attemptId, term) => closeCanceled(store, attemptId, term, clock.now()),
   };
 }
+
+const insertAttempt = statement((q, row: AttemptsTable) =>
+  q
+    .insertInto('attempts')
+    .values(row)
+    .onConflict((conflict) => conflict.doNothing()),
+);
 
 /** A slot that is taken makes the insert do nothing (unique index on open attempts), which undoes the rest. */
 async function assign(tx: Db, assignment: Assignment, now: number): Promise<{ job: Job; attempt: Attempt }> {
@@ -126,14 +134,37 @@ async function assign(tx: Db, assignment: Assignment, now: number): Promise<{ jo
     finished_at: null,
     ...faultToColumns(null),
   };
-  const result = await tx
-    .insertInto('attempts')
-    .values(row)
-    .onConflict((conflict) => conflict.doNothing())
-    .executeTakeFirstOrThrow();
-  if ((result.numInsertedOrUpdatedRows ?? 0n) === 0n) refuse();
+  const { numAffectedRows = 0n } = await insertAttempt(tx, row);
+  if (numAffectedRows === 0n) refuse();
   return { job, attempt: attemptFromRow(row) };
 }
+
+interface Move {
+  readonly attemptId: string;
+  readonly term: number;
+  readonly from: readonly AttemptState[];
+  readonly to: AttemptState;
+  /** Undefined leaves it as it is. */
+  readonly runningAt: number | undefined;
+}
+
+const moveAttempt = statement((q, { attemptId, term, from, to, runningAt }: Move) =>
+  q
+    .updateTable('attempts')
+    .set({ state: to, ...(runningAt !== undefined && { running_at: runningAt }) })
+    .where('id', '=', attemptId)
+    .where('term', '=', term)
+    .where('state', 'in', from)
+    .where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom('jobs')
+          .select('jobs.id')
+          .whereRef('jobs.id', '=', 'attempts.job_id')
+          .where('jobs.status', '=', 'PROCESSING'),
+      ),
+    ),
+);
 
 /** Relaxed: where an attempt stands is asked of its instance again after a power cut. */
 function moveOn(
@@ -141,25 +172,11 @@ function moveOn(
   attemptId: string,
   term: number,
   to: AttemptState,
-  set: Partial<AttemptsTable>,
+  runningAt?: number,
 ): Promise<boolean> {
   return store.relaxed(async (tx) => {
-    const result = await tx
-      .updateTable('attempts')
-      .set({ ...set, state: to })
-      .where('id', '=', attemptId)
-      .where('term', '=', term)
-      .where('state', 'in', attemptStatesBefore(to))
-      .where((eb) =>
-        eb.exists(
-          eb
-            .selectFrom('jobs')
-            .select('jobs.id')
-            .whereRef('jobs.id', '=', 'attempts.job_id')
-            .where('jobs.status', '=', 'PROCESSING'),
-        ),
-      )
-      .executeTakeFirstOrThrow();
-    return result.numUpdatedRows > 0n;
+    const move = { attemptId, term, from: attemptStatesBefore(to), to, runningAt };
+    const { numAffectedRows = 0n } = await moveAttempt(tx, move);
+    return numAffectedRows > 0n;
   });
 }

@@ -9,7 +9,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Db, Store } from '../store/open.ts';
 import { eventToRow, jobFromRow } from '../store/rows.ts';
-import type { JobsTable } from '../store/schema.ts';
+import type { JobEventsTable, JobsTable } from '../store/schema.ts';
+import { statement } from '../store/statement.ts';
 
 export interface RecorderParts {
   readonly store: Store;
@@ -57,25 +58,38 @@ export interface JobChanges {
   readonly now: number;
 }
 
-/** Changes the job and writes the event; null, with nothing written, when the job is gone or in another status. */
-export async function changeJob(tx: Db, changes: JobChanges): Promise<Job | null> {
-  const { jobId, from, set, attempts, tenant, event, now } = changes;
-  let update = tx
+type JobUpdate = JobChanges['set'] &
+  Pick<JobChanges, 'jobId' | 'from' | 'now'> & {
+    readonly made: number | undefined;
+    readonly charged: number | undefined;
+    readonly ofTenant: string | undefined;
+  };
+
+const updateJob = statement((q, { jobId, from, now, made, charged, ofTenant, ...set }: JobUpdate) => {
+  const update = q
     .updateTable('jobs')
     .set((eb) => ({
       ...set,
-      ...(attempts && {
-        attempt_count: eb('attempt_count', '+', attempts.made),
-        charged_attempts: eb('charged_attempts', '+', attempts.charged),
+      ...(made !== undefined && {
+        attempt_count: eb('attempt_count', '+', made),
         started_at: eb.fn.coalesce('started_at', eb.val(now)),
       }),
+      ...(charged !== undefined && { charged_attempts: eb('charged_attempts', '+', charged) }),
       seq: eb('seq', '+', 1),
       updated_at: now,
     }))
     .where('id', '=', jobId)
     .where('status', 'in', from);
-  if (tenant !== undefined) update = update.where('tenant', '=', tenant);
-  const row = await update.returningAll().executeTakeFirst();
+  return (ofTenant === undefined ? update : update.where('tenant', '=', ofTenant)).returningAll();
+});
+
+const insertEventRow = statement((q, row: JobEventsTable) => q.insertInto('job_events').values(row));
+
+/** Changes the job and writes the event; null, with nothing written, when the job is gone or in another status. */
+export async function changeJob(tx: Db, changes: JobChanges): Promise<Job | null> {
+  const { jobId, from, set, attempts, tenant, event, now } = changes;
+  const { made, charged } = attempts ?? {};
+  const [row] = (await updateJob(tx, { ...set, jobId, from, now, made, charged, ofTenant: tenant })).rows;
   if (!row) return null;
   await insertEvent(tx, row, event, now);
   return jobFromRow(row);
@@ -87,6 +101,5 @@ export async function insertEvent(
   event: DurableEvent,
   at: number,
 ): Promise<void> {
-  const row = eventToRow({ jobId: job.id, tenant: job.tenant, seq: job.seq, at, event });
-  await tx.insertInto('job_events').values(row).execute();
+  await insertEventRow(tx, eventToRow({ jobId: job.id, tenant: job.tenant, seq: job.seq, at, event }));
 }

@@ -4,6 +4,8 @@ import type { Job } from '../domain/job.ts';
 import type { Output } from '../domain/output.ts';
 import type { Db } from '../store/open.ts';
 import { outputFromRow, outputToRow } from '../store/rows.ts';
+import type { OutputsTable } from '../store/schema.ts';
+import { statement } from '../store/statement.ts';
 import type { Announcer } from './announce.ts';
 import { changeJob, guarded, type RecorderParts, refuse } from './job-writes.ts';
 
@@ -22,7 +24,7 @@ export function createOutputWriter(parts: RecorderParts, announcer: Announcer): 
     const done = await guarded(
       parts.store,
       async (tx) => {
-        const attempt = await openAttempt(tx, attemptId, term);
+        const [attempt] = (await selectOpenAttempt(tx, { attemptId, term })).rows;
         if (!attempt) refuse();
         const row = outputToRow({ ...output, ...attempt, attemptId, id: parts.ids(), createdAt: now });
         const known = await insertOnce(tx, row);
@@ -43,28 +45,26 @@ function announce(announcer: Announcer, job: Job, outputId: string): void {
   announcer.announce({ job, event: { type: 'output', outputId } });
 }
 
-async function openAttempt(
-  tx: Db,
-  attemptId: string,
-  term: number,
-): Promise<{ jobId: string; tenant: string } | undefined> {
-  return tx
+const selectOpenAttempt = statement((q, p: { attemptId: string; term: number }) =>
+  q
     .selectFrom('attempts')
     .select(['job_id as jobId', 'tenant'])
-    .where('id', '=', attemptId)
-    .where('term', '=', term)
-    .where('outcome', 'is', null)
-    .executeTakeFirst();
-}
+    .where('id', '=', p.attemptId)
+    .where('term', '=', p.term)
+    .where('outcome', 'is', null),
+);
 
-/** Undefined when the row is new; the earlier one when this attempt's node gave this output before. */
-async function insertOnce(tx: Db, row: ReturnType<typeof outputToRow>): Promise<Output | undefined> {
-  const result = await tx
+const insertOutput = statement((q, row: OutputsTable) =>
+  q
     .insertInto('outputs')
     .values(row)
-    .onConflict((conflict) => conflict.columns(['attempt_id', 'node', 'ordinal']).doNothing())
-    .executeTakeFirstOrThrow();
-  if ((result.numInsertedOrUpdatedRows ?? 0n) > 0n) return undefined;
+    .onConflict((conflict) => conflict.columns(['attempt_id', 'node', 'ordinal']).doNothing()),
+);
+
+/** Undefined when the row is new; the earlier one when this attempt's node gave this output before. */
+async function insertOnce(tx: Db, row: OutputsTable): Promise<Output | undefined> {
+  const { numAffectedRows = 0n } = await insertOutput(tx, row);
+  if (numAffectedRows > 0n) return undefined;
   const earlier = await tx
     .selectFrom('outputs')
     .selectAll()

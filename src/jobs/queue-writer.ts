@@ -12,7 +12,8 @@ import { labelKeys } from '../store/label-keys.ts';
 import { saveNeeds } from '../store/needs.ts';
 import type { Db } from '../store/open.ts';
 import { faultToColumns, jobFromRow } from '../store/rows.ts';
-import type { JobsTable } from '../store/schema.ts';
+import type { JobGraphsTable, JobsTable } from '../store/schema.ts';
+import { statement } from '../store/statement.ts';
 import type { Announcer } from './announce.ts';
 import { insertEvent, type RecorderParts } from './job-writes.ts';
 
@@ -95,37 +96,35 @@ async function insert(
         : { kind: 'conflict', job: existing };
     }
   }
-  if (!(await insertWithin(tx, row, limits?.maxQueued ?? null))) throw new QueueFull();
+  const { numAffectedRows = 0n } = await insertWithin(tx, { ...row, limit: limits?.maxQueued ?? undefined });
+  if (numAffectedRows === 0n) throw new QueueFull();
   await insertParts(tx, job, row);
   await insertEvent(tx, row, { type: 'queued' }, row.created_at);
   return { kind: 'queued', job: jobFromRow(row) };
 }
 
 /** One statement counts and inserts, so that no two submits can both see the last free place. */
-async function insertWithin(tx: Db, row: JobsTable, maxQueued: number | null): Promise<boolean> {
+const insertWithin = statement((q, { limit, ...row }: JobsTable & { readonly limit: number | undefined }) => {
   const names = Object.keys(row) as (keyof JobsTable)[];
-  const result = await tx
+  return q
     .insertInto('jobs')
     .columns(names)
     .expression(
-      tx
+      q
         .selectNoFrom((eb) => names.map((name) => eb.val(row[name]).as(name)))
-        .where(maxQueued === null ? sql<SqlBool>`1 = 1` : fewerPendingThan(maxQueued)),
-    )
-    .executeTakeFirstOrThrow();
-  return (result.numInsertedOrUpdatedRows ?? 0n) > 0n;
-}
+        .where(limit === undefined ? sql<SqlBool>`1 = 1` : fewerPendingThan(limit)),
+    );
+});
 
 function fewerPendingThan(limit: number): Expression<SqlBool> {
   return sql<SqlBool>`(select count(*) from jobs where status = 'PENDING') < ${limit}`;
 }
 
+const insertGraph = statement((q, row: JobGraphsTable) => q.insertInto('job_graphs').values(row));
+
 async function insertParts(tx: Db, job: NewJob, row: JobsTable): Promise<void> {
   const { id: job_id, tenant } = row;
-  await tx
-    .insertInto('job_graphs')
-    .values({ job_id, graph: JSON.stringify(job.graph) })
-    .execute();
+  await insertGraph(tx, { job_id, graph: JSON.stringify(job.graph) });
   await saveNeeds(tx, job.needsKey, job.needs);
   const files = [...new Set(job.files.map((file) => file.sha256))];
   if (files.length > 0) {

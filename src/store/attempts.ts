@@ -4,7 +4,18 @@ import { grouped } from './grouped.ts';
 import type { Db } from './open.ts';
 import { attemptFromRow } from './rows.ts';
 import type { AttemptsTable } from './schema.ts';
-import { type Scope, visibleTo } from './viewer-scope.ts';
+import { statement } from './statement.ts';
+import { ofTenant, type Scope, tenantOf } from './viewer-scope.ts';
+
+const selectOfJobs = statement((q, p: { jobIds: readonly string[]; tenant: string | undefined }) =>
+  q
+    .selectFrom('attempts')
+    .selectAll()
+    .where('job_id', 'in', p.jobIds)
+    .where(ofTenant(p.tenant, 'attempts'))
+    .orderBy('job_id')
+    .orderBy('number'),
+);
 
 /** By job id, in order of their numbers; jobs without any are absent. */
 export async function attemptsOfJobs(
@@ -13,14 +24,7 @@ export async function attemptsOfJobs(
   jobIds: readonly string[],
 ): Promise<Map<string, Attempt[]>> {
   if (jobIds.length === 0) return new Map();
-  const rows = await db
-    .selectFrom('attempts')
-    .selectAll()
-    .where('job_id', 'in', jobIds)
-    .where(visibleTo(scope, 'attempts'))
-    .orderBy('job_id')
-    .orderBy('number')
-    .execute();
+  const { rows } = await selectOfJobs(db, { jobIds, tenant: tenantOf(scope) });
   return grouped(rows.map(attemptFromRow), (attempt) => attempt.jobId);
 }
 

@@ -4,21 +4,31 @@ import type { Instance } from '../domain/instance.ts';
 import type { Db } from './open.ts';
 import { instanceFromRow } from './rows.ts';
 import type { InstancesTable } from './schema.ts';
+import { statement } from './statement.ts';
+
+const selectAllInstances = statement((q) =>
+  q.selectFrom('instances').selectAll().orderBy('name').orderBy('id'),
+);
+const selectLiveInstances = statement((q) =>
+  q.selectFrom('instances').selectAll().where('removed_at', 'is', null).orderBy('name').orderBy('id'),
+);
+const selectInstances = statement((q, p: { ids: readonly string[] }) =>
+  q.selectFrom('instances').selectAll().where('id', 'in', p.ids),
+);
 
 /** In order of their names. */
 export async function listInstances(
   db: Db,
   options: { readonly includeRemoved?: boolean } = {},
 ): Promise<Instance[]> {
-  let query = db.selectFrom('instances').selectAll().orderBy('name').orderBy('id');
-  if (!options.includeRemoved) query = query.where('removed_at', 'is', null);
-  return (await query.execute()).map(instanceFromRow);
+  const select = options.includeRemoved ? selectAllInstances : selectLiveInstances;
+  return (await select(db, {})).rows.map(instanceFromRow);
 }
 
 /** Those that exist, removed ones too, in no order. */
 export async function findInstances(db: Db, ids: readonly string[]): Promise<Instance[]> {
   if (ids.length === 0) return [];
-  const rows = await db.selectFrom('instances').selectAll().where('id', 'in', ids).execute();
+  const { rows } = await selectInstances(db, { ids });
   return rows.map(instanceFromRow);
 }
 

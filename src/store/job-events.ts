@@ -2,7 +2,26 @@
 import type { JobEventRow } from '../domain/job-event.ts';
 import type { Db } from './open.ts';
 import { eventFromRow } from './rows.ts';
-import { type Scope, visibleTo } from './viewer-scope.ts';
+import { statement } from './statement.ts';
+import { ofTenant, type Scope, tenantOf } from './viewer-scope.ts';
+
+interface After {
+  readonly jobId: string;
+  readonly seq: number;
+  readonly limit: number;
+  readonly tenant: string | undefined;
+}
+
+const selectAfter = statement((q, p: After) =>
+  q
+    .selectFrom('job_events')
+    .selectAll()
+    .where('job_id', '=', p.jobId)
+    .where('seq', '>', p.seq)
+    .where(ofTenant(p.tenant, 'job_events'))
+    .orderBy('seq')
+    .limit(p.limit),
+);
 
 /** The job's events with a greater seq, in order, at most `limit`. */
 export async function eventsAfter(
@@ -12,14 +31,6 @@ export async function eventsAfter(
   seq: number,
   limit: number,
 ): Promise<JobEventRow[]> {
-  const rows = await db
-    .selectFrom('job_events')
-    .selectAll()
-    .where('job_id', '=', jobId)
-    .where('seq', '>', seq)
-    .where(visibleTo(scope, 'job_events'))
-    .orderBy('seq')
-    .limit(limit)
-    .execute();
+  const { rows } = await selectAfter(db, { jobId, seq, limit, tenant: tenantOf(scope) });
   return rows.map(eventFromRow);
 }

@@ -6,31 +6,25 @@ import type { JobFilter } from '../domain/job-filter.ts';
 import { jobConditions } from './job-conditions.ts';
 import type { Db } from './open.ts';
 import { jobFromRow } from './rows.ts';
-import { type Scope, visibleTo } from './viewer-scope.ts';
+import { statement } from './statement.ts';
+import { ofTenant, type Scope, tenantOf, visibleTo } from './viewer-scope.ts';
 
 // Written into the text of a query, never bound: SQLite uses a partial index only when it sees the status itself.
 const PENDING = sql.lit<JobStatus>('PENDING');
 
+const selectJobs = statement((q, p: { ids: readonly string[]; tenant: string | undefined }) =>
+  q.selectFrom('jobs').selectAll().where('id', 'in', p.ids).where(ofTenant(p.tenant, 'jobs')),
+);
+
 /** Null when there is none or it is another tenant's. */
 export async function findJob(db: Db, scope: Scope, id: string): Promise<Job | null> {
-  const row = await db
-    .selectFrom('jobs')
-    .selectAll()
-    .where('id', '=', id)
-    .where(visibleTo(scope, 'jobs'))
-    .executeTakeFirst();
-  return row ? jobFromRow(row) : null;
+  return (await findJobs(db, scope, [id]))[0] ?? null;
 }
 
 /** Those that exist, in no order. */
 export async function findJobs(db: Db, scope: Scope, ids: readonly string[]): Promise<Job[]> {
   if (ids.length === 0) return [];
-  const rows = await db
-    .selectFrom('jobs')
-    .selectAll()
-    .where('id', 'in', ids)
-    .where(visibleTo(scope, 'jobs'))
-    .execute();
+  const { rows } = await selectJobs(db, { ids, tenant: tenantOf(scope) });
   return rows.map(jobFromRow);
 }
 
@@ -136,10 +130,8 @@ function named(sums: ReadonlyMap<string, number>): { name: string; count: number
     .sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1));
 }
 
-/** The places, from 1, of those of the jobs that are waiting, in the order priority, arrival. */
-export async function queuePositions(db: Db, ids: readonly string[]): Promise<Map<string, number>> {
-  if (ids.length === 0) return new Map();
-  const rows = await db
+const selectPlaces = statement((q, p: { ids: readonly string[] }) =>
+  q
     .with('ranked', (qc) =>
       qc
         .selectFrom('jobs')
@@ -149,8 +141,13 @@ export async function queuePositions(db: Db, ids: readonly string[]): Promise<Ma
     )
     .selectFrom('ranked')
     .selectAll()
-    .where('id', 'in', ids)
-    .execute();
+    .where('id', 'in', p.ids),
+);
+
+/** The places, from 1, of those of the jobs that are waiting, in the order priority, arrival. */
+export async function queuePositions(db: Db, ids: readonly string[]): Promise<Map<string, number>> {
+  if (ids.length === 0) return new Map();
+  const { rows } = await selectPlaces(db, { ids });
   return new Map(rows.map((row) => [row.id, Number(row.place)]));
 }
 
@@ -200,13 +197,13 @@ export async function pendingJobs(db: Db, limit?: number): Promise<PendingJob[]>
   return query.execute();
 }
 
+const selectGraph = statement((q, p: { jobId: string }) =>
+  q.selectFrom('job_graphs').select('graph').where('job_id', '=', p.jobId),
+);
+
 /** The job's graph with file references, not yet made ready for an instance; null when the job is gone. */
 export async function findGraph(db: Db, jobId: string): Promise<Graph | null> {
-  const row = await db
-    .selectFrom('job_graphs')
-    .select('graph')
-    .where('job_id', '=', jobId)
-    .executeTakeFirst();
+  const [row] = (await selectGraph(db, { jobId })).rows;
   return row ? (JSON.parse(row.graph) as Graph) : null;
 }
 
@@ -217,30 +214,32 @@ export interface QueueCounts {
   readonly oldestPendingAt: number | null;
 }
 
+const selectCounts = statement((q) =>
+  q.selectNoFrom((eb) => [
+    eb
+      .selectFrom('jobs')
+      .select((e) => e.fn.countAll<number>().as('n'))
+      .where('status', '=', PENDING)
+      .as('pending'),
+    eb
+      .selectFrom('jobs')
+      .select((e) => e.fn.countAll<number>().as('n'))
+      .where('status', '=', sql.lit<JobStatus>('PROCESSING'))
+      .as('processing'),
+    eb
+      .selectFrom('jobs')
+      .select((e) => e.fn.min('created_at').as('at'))
+      .where('status', '=', PENDING)
+      .as('oldest'),
+  ]),
+);
+
 export async function queueCounts(db: Db): Promise<QueueCounts> {
-  const row = await db
-    .selectNoFrom((eb) => [
-      eb
-        .selectFrom('jobs')
-        .select((e) => e.fn.countAll<number>().as('n'))
-        .where('status', '=', PENDING)
-        .as('pending'),
-      eb
-        .selectFrom('jobs')
-        .select((e) => e.fn.countAll<number>().as('n'))
-        .where('status', '=', sql.lit<JobStatus>('PROCESSING'))
-        .as('processing'),
-      eb
-        .selectFrom('jobs')
-        .select((e) => e.fn.min('created_at').as('at'))
-        .where('status', '=', PENDING)
-        .as('oldest'),
-    ])
-    .executeTakeFirstOrThrow();
+  const [row] = (await selectCounts(db, {})).rows;
   return {
-    pending: Number(row.pending ?? 0),
-    processing: Number(row.processing ?? 0),
-    oldestPendingAt: row.oldest ?? null,
+    pending: Number(row?.pending ?? 0),
+    processing: Number(row?.processing ?? 0),
+    oldestPendingAt: row?.oldest ?? null,
   };
 }
 

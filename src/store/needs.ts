@@ -1,20 +1,25 @@
 /** Classes of needs: what the jobs of a class need, and why a class waits. Rows are per class, not per job. */
 import type { Needs } from '../domain/capabilities.ts';
 import type { Db } from './open.ts';
+import type { NeedsTable } from './schema.ts';
+import { statement } from './statement.ts';
+
+const insertNeeds = statement((q, row: NeedsTable) =>
+  q
+    .insertInto('needs')
+    .values(row)
+    .onConflict((conflict) => conflict.doNothing()),
+);
 
 /** Notes what the class needs; a known class stays as it is. */
 export async function saveNeeds(db: Db, needsKey: string, needs: Needs): Promise<void> {
-  await db
-    .insertInto('needs')
-    .values({
-      needs_key: needsKey,
-      node_types: JSON.stringify(needs.nodeTypes),
-      models: JSON.stringify(needs.models),
-      blocked_by: null,
-      blocked_at: null,
-    })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
+  await insertNeeds(db, {
+    needs_key: needsKey,
+    node_types: JSON.stringify(needs.nodeTypes),
+    models: JSON.stringify(needs.models),
+    blocked_by: null,
+    blocked_at: null,
+  });
 }
 
 /** By needs key; unknown keys are absent. */
@@ -29,15 +34,18 @@ export async function findNeeds(db: Db, keys: readonly string[]): Promise<Map<st
   );
 }
 
+const selectBlocked = statement((q, p: { keys: readonly string[] }) =>
+  q
+    .selectFrom('needs')
+    .select(['needs_key', 'blocked_by'])
+    .where('needs_key', 'in', p.keys)
+    .where('blocked_by', 'is not', null),
+);
+
 /** Why each class waits, one line for a person, by needs key; classes that merely wait their turn are absent. */
 export async function blockedReasons(db: Db, keys: readonly string[]): Promise<Map<string, string>> {
   if (keys.length === 0) return new Map();
-  const rows = await db
-    .selectFrom('needs')
-    .select(['needs_key', 'blocked_by'])
-    .where('needs_key', 'in', keys)
-    .where('blocked_by', 'is not', null)
-    .execute();
+  const { rows } = await selectBlocked(db, { keys });
   return new Map(rows.map((row) => [row.needs_key, row.blocked_by ?? '']));
 }
 

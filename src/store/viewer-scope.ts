@@ -6,7 +6,15 @@ import type { Viewer } from '../domain/viewer.ts';
 export type Scope = Viewer | 'any';
 
 export function visibleTo(scope: Scope, table: string): Expression<SqlBool> {
-  return scope === 'any'
-    ? sql<SqlBool>`1 = 1`
-    : sql<SqlBool>`${sql.ref(`${table}.tenant`)} = ${scope.tenant}`;
+  return ofTenant(tenantOf(scope), table);
+}
+
+/** Undefined for any. */
+export function tenantOf(scope: Scope): string | undefined {
+  return scope === 'any' ? undefined : scope.tenant;
+}
+
+/** The same for a tenant, or any (undefined). */
+export function ofTenant(tenant: string | undefined, table: string): Expression<SqlBool> {
+  return tenant === undefined ? sql<SqlBool>`1 = 1` : sql<SqlBool>`${sql.ref(`${table}.tenant`)} = ${tenant}`;
 }

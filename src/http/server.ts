@@ -29,6 +29,7 @@ const MAX_FILES = 10;
 /** A request must have come in whole within this time, uploads over slow lines included. */
 const REQUEST_TIMEOUT_MS = 10 * 60_000;
 
+/** @throws when the workflows do not fit the schema. */
 export function createHttpServer(parts: HttpParts): HttpServer {
   return new FastifyServer(parts);
 }
@@ -38,11 +39,19 @@ function schemaOf(workflows: HttpParts['workflows']): () => GraphQLSchema {
   let built: { readonly registry: WorkflowRegistry; readonly schema: GraphQLSchema } | undefined;
   return () => {
     const registry = workflows();
-    if (built?.registry !== registry) {
-      built = { registry, schema: buildSchema({ workflows: registry.list() }) };
-    }
+    if (built?.registry !== registry) built = { registry, schema: schemaWith(registry) };
     return built.schema;
   };
+}
+
+function schemaWith(registry: WorkflowRegistry): GraphQLSchema {
+  try {
+    return buildSchema({ workflows: registry.list() });
+  } catch (error) {
+    // as a rule a workflow's name, or the name of its input type, is one of the schema's own
+    const reason = error instanceof Error ? error.message : 'unknown';
+    throw new Error(`the workflows do not fit the schema: ${reason}`, { cause: error });
+  }
 }
 
 class FastifyServer implements HttpServer {
@@ -71,9 +80,12 @@ class FastifyServer implements HttpServer {
       allowedOrigins: config.corsOrigins,
       clock,
     });
+    const schema = schemaOf(parts.workflows);
+    // A workflow that does not fit stops the start, not every request.
+    schema();
     this.#engine = createEngine({
       services: parts,
-      schema: schemaOf(parts.workflows),
+      schema,
       shutdown: this.#shutdown.signal,
       plugins: [bodies as never],
     });

@@ -17,6 +17,11 @@ export interface PutOptions<A, R> {
   readonly maxBytes: number;
   /** Runs before the bytes become a blob, so that a bad picture never is one. The content is valid only during the call. */
   readonly inspect?: (content: Content, bytes: number) => Promise<Inspection<A, R>>;
+  /**
+   * The bytes are written while `inspect` looks at them: sooner done where few are refused. Default false: what is refused
+   * never touches the disk if it is small.
+   */
+  readonly rarelyRejects?: boolean;
 }
 
 /**

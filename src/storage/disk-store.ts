@@ -76,10 +76,12 @@ export class DiskStore implements BlobStore {
     try {
       const intake = await takeIn(source, options.maxBytes, staging);
       if (!intake.ok) return { stored: false, reason: 'too-large', maxBytes: options.maxBytes };
-      const { sha256, bytes, held } = intake;
-      const verdict = await options.inspect?.(held ?? staging.path, bytes);
+      const { sha256, bytes } = intake;
+      const received = { ...intake, key: keyOf(tenant, sha256), tenant, staging };
+      const inspecting = options.inspect?.(intake.held ?? staging.path, bytes);
+      const writing = options.rarelyRejects ? this.#writeAhead(received) : undefined;
+      const [verdict] = await both(inspecting, writing);
       if (verdict && !verdict.ok) return { stored: false, reason: 'rejected', rejection: verdict.rejection };
-      const received = { key: keyOf(tenant, sha256), tenant, sha256, bytes, held, staging };
       const { pin, moved } = await this.#lock.run(received.key, () => this.#keep(received));
       stored = moved;
       // Without `inspect` nothing says what A is, so it is undefined, its default.
@@ -175,11 +177,16 @@ export class DiskStore implements BlobStore {
     return { pin: this.#pins.pin(key), moved: true };
   }
 
-  async #write({ tenant, sha256, held, staging }: Received, file: string): Promise<void> {
-    if (held) await staging.write([held]);
-    await staging.finish();
+  /** All that can be done before it is known whether the bytes are wanted, or there already. */
+  async #writeAhead({ tenant, sha256, held, staging }: Received): Promise<void> {
+    const ensuring = this.#folders.ensure(this.#layout.folder(tenant, sha256), this.#layout.blobs);
+    await both(staging.finish(held), ensuring);
+  }
+
+  async #write(received: Received, file: string): Promise<void> {
+    const { tenant, sha256, staging } = received;
+    await this.#writeAhead(received);
     const folder = this.#layout.folder(tenant, sha256);
-    await this.#folders.ensure(folder, this.#layout.blobs);
     await rename(staging.path, file).catch(async (error: unknown) => {
       if (errorCode(error) !== 'ENOENT') throw error;
       this.#folders.forget(folder, this.#layout.blobs);
@@ -191,6 +198,12 @@ export class DiskStore implements BlobStore {
 }
 
 const keyOf = (tenant: string, sha256: string): string => `${sha256} ${tenant}`;
+
+/** Waits for both to end even when one of them fails, so that nothing is still being written afterwards. */
+async function both<A, B>(first: A, second: B): Promise<[Awaited<A>, Awaited<B>]> {
+  await Promise.allSettled([first, second]);
+  return Promise.all([first, second]);
+}
 
 function isFull(error: unknown): boolean {
   const code = errorCode(error);

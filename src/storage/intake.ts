@@ -16,6 +16,7 @@ export type Intake =
 export class StagingFile {
   readonly path: string;
   #handle: FileHandle | undefined;
+  #finished = false;
 
   constructor(path: string) {
     this.path = path;
@@ -28,9 +29,12 @@ export class StagingFile {
     while (rest.length > 0) rest = rest.subarray((await this.#handle.write(rest)).bytesWritten);
   }
 
-  /** The bytes are on the disk, and the file is closed. */
-  async finish(): Promise<void> {
+  /** Resolves once the bytes, with those still `held` in memory, are on the disk and the file is closed; once is enough. */
+  async finish(held: Uint8Array | null): Promise<void> {
+    if (this.#finished) return;
+    if (held) await this.write([held]);
     await this.#handle?.sync();
+    this.#finished = true;
     const handle = this.#handle;
     this.#handle = undefined;
     await handle?.close();

@@ -15,6 +15,11 @@ export interface StoreUnderTest {
 
 const MB = 1024 * 1024;
 
+const inspections = [1000, 3 * MB].flatMap((size) => [
+  { size, rarelyRejects: false, when: 'before anything is written' },
+  { size, rarelyRejects: true, when: 'while the bytes are written' },
+]);
+
 export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
@@ -122,46 +127,58 @@ export function blobStoreContract(name: string, create: () => Promise<StoreUnder
       expect(await store.stat('acme', sha256(bytes))).toBeNull();
     });
 
-    it.each([1000, 3 * MB])('stores %i bytes only if inspection lets them pass', async (size) => {
-      const bytes = randomBytes(size);
-      const seen: Buffer[] = [];
-      const look = async (content: Content): Promise<void> => {
-        seen.push(typeof content === 'string' ? await readFile(content) : Buffer.from(content));
-      };
-      const rejected = await store.put('acme', pieces(bytes, 65_536), {
-        maxBytes: size,
-        inspect: async (content, count) => {
-          await look(content);
-          return { ok: false, rejection: `${count} ugly bytes` };
-        },
-      });
-      expect(rejected).toEqual({ stored: false, reason: 'rejected', rejection: `${size} ugly bytes` });
-      expect(await store.stat('acme', sha256(bytes))).toBeNull();
+    it.each(inspections)(
+      'stores $size bytes only if inspection lets them pass, $when',
+      async ({ size, rarelyRejects }) => {
+        const bytes = randomBytes(size);
+        const seen: Buffer[] = [];
+        const look = async (content: Content): Promise<void> => {
+          seen.push(typeof content === 'string' ? await readFile(content) : Buffer.from(content));
+        };
+        const rejected = await store.put('acme', pieces(bytes, 65_536), {
+          maxBytes: size,
+          rarelyRejects,
+          inspect: async (content, count) => {
+            await look(content);
+            return { ok: false, rejection: `${count} ugly bytes` };
+          },
+        });
+        expect(rejected).toEqual({ stored: false, reason: 'rejected', rejection: `${size} ugly bytes` });
+        expect(await store.stat('acme', sha256(bytes))).toBeNull();
 
-      const passed = await store.put('acme', pieces(bytes, 65_536), {
-        maxBytes: size,
-        inspect: async (content) => {
-          await look(content);
-          return { ok: true, value: { width: 3 } };
-        },
-      });
-      expect(stored(passed).inspected).toEqual({ width: 3 });
-      stored(passed).pin.release();
-      expect(seen.map((copy) => copy.equals(bytes))).toEqual([true, true]);
-    });
+        const passed = await store.put('acme', pieces(bytes, 65_536), {
+          maxBytes: size,
+          rarelyRejects,
+          inspect: async (content) => {
+            await look(content);
+            return { ok: true, value: { width: 3 } };
+          },
+        });
+        expect(stored(passed).inspected).toEqual({ width: 3 });
+        stored(passed).pin.release();
+        expect(seen.map((copy) => copy.equals(bytes))).toEqual([true, true]);
+      },
+    );
 
-    it('leaves nothing when inspection itself fails', async () => {
-      const bytes = randomBytes(2 * MB);
-      const inspect = async (): Promise<never> => Promise.reject(new Error('the inspector broke'));
-      await expect(store.put('acme', [bytes], { maxBytes: 3 * MB, inspect })).rejects.toThrow('inspector');
-      expect(await store.stat('acme', sha256(bytes))).toBeNull();
-    });
+    it.each(inspections)(
+      'leaves nothing when inspection of $size bytes itself fails, $when',
+      async ({ size, rarelyRejects }) => {
+        const bytes = randomBytes(size);
+        const inspect = async (): Promise<never> => Promise.reject(new Error('the inspector broke'));
+        await expect(store.put('acme', [bytes], { maxBytes: size, inspect, rarelyRejects })).rejects.toThrow(
+          'inspector',
+        );
+        expect(await store.stat('acme', sha256(bytes))).toBeNull();
+      },
+    );
 
     it('stores the same bytes once when many put them at the same time', async () => {
       for (const size of [1000, 2 * MB]) {
         const bytes = randomBytes(size);
         const results = await Promise.all(
-          Array.from({ length: 10 }, () => store.put('acme', pieces(bytes, 500_000), { maxBytes: size })),
+          Array.from({ length: 10 }, (_, n) =>
+            store.put('acme', pieces(bytes, 500_000), { maxBytes: size, rarelyRejects: n % 2 === 0 }),
+          ),
         );
         for (const result of results) stored(result).pin.release();
         expect((await store.toBuffer('acme', sha256(bytes), size))?.equals(bytes)).toBe(true);

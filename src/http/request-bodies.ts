@@ -68,13 +68,13 @@ async function readJson(request: IncomingMessage, maxBytes: number): Promise<Gra
 }
 
 async function readText(request: IncomingMessage, maxBytes: number): Promise<string> {
-  const tooLarge = codedError('PAYLOAD_TOO_LARGE', `the body may have ${maxBytes} bytes`, 413);
-  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge;
+  const tooLarge = () => codedError('PAYLOAD_TOO_LARGE', `the body may have ${maxBytes} bytes`, 413);
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > maxBytes) throw tooLarge;
+    if (bytes > maxBytes) throw tooLarge();
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -15,7 +15,7 @@ import type { JsonObject } from '../lib/json.ts';
 import { materialise } from '../workflows/materialise.ts';
 import type { ActiveRun } from './active-run.ts';
 import { collect } from './collect.ts';
-import { follow } from './follow.ts';
+import { type Followed, follow } from './follow.ts';
 import { UPLOAD_PREFIX } from './input-files.ts';
 import { insist } from './insist.ts';
 import { failed, INTERRUPTED, type Outcome } from './outcome.ts';
@@ -36,7 +36,7 @@ export async function runAttempt(run: ActiveRun): Promise<Outcome> {
     const posted = await post(run, graph.go);
     if ('end' in posted) return posted.end;
   }
-  const followed = await follow(run);
+  const followed = await noteAndFollow(run);
   return followed.kind === 'ended' ? collect(run, followed.entry) : followed;
 }
 
@@ -107,8 +107,8 @@ const POST_DEADLINE_MS = 30_000;
 
 /** Not ended by a cancel: what became of the POST must be known before the prompt can be taken back. */
 async function post(run: ActiveRun, graph: Graph): Promise<Step<null>> {
-  const { member, job, attempt, term } = run.subject;
-  const { clock, recorder, fleetId } = run.parts;
+  const { member, job, attempt } = run.subject;
+  const { clock, fleetId } = run.parts;
   const ticket = member.beginPrompt();
   run.clientId = ticket.clientId;
   run.releaseClientId = ticket.done;
@@ -127,7 +127,6 @@ async function post(run: ActiveRun, graph: Graph): Promise<Step<null>> {
   if (reply.kind === 'accepted') {
     run.posted = 'accepted';
     member.expectStatus(run.postedAt);
-    await insist(run, () => recorder.running(attempt.id, term));
     return { go: null };
   }
   return notAccepted(run, reply);
@@ -154,6 +153,28 @@ async function notAccepted(
       run.logger.warn({ reason: reply.failure.message }, 'it is not known whether a prompt was queued');
       return { go: null };
   }
+}
+
+/** A run that is over by then is spared a write: RUNNING only tells a successor what it could find out by asking. */
+const WORTH_NOTING_MS = 50;
+
+async function noteAndFollow(run: ActiveRun): Promise<Followed> {
+  const over = new AbortController();
+  const noting = noteRunning(run, over.signal);
+  try {
+    return await follow(run);
+  } finally {
+    over.abort('over');
+    await noting;
+  }
+}
+
+async function noteRunning(run: ActiveRun, over: AbortSignal): Promise<void> {
+  const { attempt, term, adopted } = run.subject;
+  const { clock, recorder } = run.parts;
+  if (adopted || run.posted !== 'accepted') return;
+  if (!(await pause(clock, WORTH_NOTING_MS, over))) return;
+  await insist(run, () => recorder.running(attempt.id, term));
 }
 
 /** Only some outputs would run, which is not what was asked for. */

@@ -121,7 +121,7 @@ const environment = z.object({
   FILE_URL_TTL_MS: milliseconds(3_600_000),
   GRAPHIQL: flag('true'),
   COMFYUI_WEBSOCKET: flag('true'),
-  SHUTDOWN_GRACE_MS: milliseconds(8000),
+  SHUTDOWN_GRACE_MS: milliseconds(6000),
 });
 
 /** Parses the environment; empty variables count as unset. @throws ConfigError naming every problem. */

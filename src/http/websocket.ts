@@ -22,6 +22,8 @@ const INIT_TIMEOUT_MS = 5000;
 const PING_MS = 12_000;
 /** How long a closing socket may take to send what its operations said last. */
 const FAREWELL_MS = 500;
+/** How long a client may take to answer the closing frame. */
+const CLOSE_MS = 1000;
 
 type Enveloped = ReturnType<Engine['getEnveloped']>;
 interface Prepared extends ExecutionArgs {
@@ -77,7 +79,14 @@ export class WebSocketTransport {
     this.#server?.off('upgrade', this.#onUpgrade);
     const until = this.#clock.monotonic() + FAREWELL_MS;
     while (this.#busy() && this.#clock.monotonic() < until) await pause(this.#clock, 10);
-    await this.#dispose?.();
+    const cut = this.#clock.after(CLOSE_MS, () => {
+      for (const socket of this.#sockets.clients) socket.terminate();
+    });
+    try {
+      await this.#dispose?.();
+    } finally {
+      cut.cancel();
+    }
     this.#dispose = undefined;
   }
 
@@ -93,6 +102,8 @@ export class WebSocketTransport {
     const refusal =
       path !== '/graphql' ? '404 Not Found' : isCrossSite(request, allowed) ? '403 Forbidden' : null;
     if (refusal) {
+      // the server keeps half-open connections, and would wait for this one when it stops
+      socket.once('finish', () => socket.destroy());
       socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       return;
     }

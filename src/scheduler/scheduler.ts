@@ -133,7 +133,7 @@ class FleetScheduler implements Scheduler {
     const { clock, config, logger } = this.#options;
     const grace = new AbortController();
     const inTime = Promise.all(this.#tasks).then(() => grace.abort());
-    if (await pause(clock, config.shutdownGraceMs / 2, grace.signal)) {
+    if (await pause(clock, config.shutdownGraceMs / 4, grace.signal)) {
       logger.warn({ tasks: this.#tasks.size }, 'background work did not end in time');
     } else await inTime;
     await this.#leadership.release();

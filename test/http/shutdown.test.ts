@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { createClient as createSseClient } from 'graphql-sse';
 import { describe, expect, it } from 'vitest';
 import { globalId } from '../../src/graphql/global-id.ts';
@@ -33,6 +35,23 @@ describe('stopping', () => {
     expect((await waiting).data).toEqual({ submitJob: { job: { status: 'PENDING' } } });
     await expect(fetch(`${gateway.url}/live`)).rejects.toThrow();
     await client.dispose();
+  });
+
+  it('does not wait for a WebSocket client that takes no notice', async () => {
+    const gateway = await startGateway({ SHUTDOWN_GRACE_MS: '200' });
+    const { hostname, port } = new URL(gateway.url);
+    const client = connect({ host: hostname, port: Number(port) });
+    client.write(
+      `GET /graphql HTTP/1.1\r\nHost: ${hostname}:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n' +
+        'Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n',
+    );
+    const [answer] = await once(client, 'data');
+    expect(String(answer)).toContain('101 Switching Protocols');
+    // it never answers the closing frame
+    const cut = once(client, 'close');
+    await gateway.stop();
+    await cut;
   });
 
   it('may be asked for twice', async () => {

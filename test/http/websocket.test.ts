@@ -116,16 +116,16 @@ describe('operations over WebSocket', () => {
     const job = await gateway.addJob();
     bare.send(subscribe('job', `subscription { job(id: "${globalId('Job', job.id)}") { id status } }`));
     await bare.until(({ id }) => id === 'job');
-    const original = gateway.store.db.selectFrom;
+    const original = gateway.store.db.executeQuery;
     Object.assign(gateway.store.db, {
-      selectFrom: () => {
+      executeQuery: () => {
         throw new Error('secret of the house');
       },
     });
     const change = { type: 'durable', event: { type: 'canceled' } } as const;
     gateway.bus.publish({ kind: 'job', jobId: job.id, tenant: job.tenant, seq: 99, at: 0, change });
     const failed = await bare.until(({ payload }) => JSON.stringify(payload ?? '').includes('INTERNAL'));
-    Object.assign(gateway.store.db, { selectFrom: original });
+    Object.assign(gateway.store.db, { executeQuery: original });
     expect(failed.payload).toMatchObject({
       errors: [{ extensions: { code: 'INTERNAL_SERVER_ERROR', requestId: expect.any(String) } }],
     });

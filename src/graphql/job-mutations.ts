@@ -68,7 +68,7 @@ async function cancelJob({ services, viewer, log }: GraphqlContext, id: string) 
   const raw = rawId(id, 'Job');
   if (raw === null) return notFound('job');
   const result = await services.recorder.cancel(viewer, raw);
-  log.info({ jobId: raw, result: result.kind }, 'cancel asked');
+  log.info({ job: raw, result: result.kind }, 'cancel asked');
   if (result.kind === 'not-found') return notFound('job');
   if (result.kind === 'ended') return invalidState(result.job, 'the job has ended already');
   return jobSuccess(result.job);
@@ -78,7 +78,7 @@ async function retryJob({ services, viewer, log }: GraphqlContext, id: string) {
   const raw = rawId(id, 'Job');
   if (raw === null) return notFound('job');
   const result = await services.submitter.retry(viewer, raw);
-  log.info({ jobId: raw, result: result.kind }, 'retry asked');
+  log.info({ job: raw, result: result.kind }, 'retry asked');
   switch (result.kind) {
     case 'submitted':
       return jobSuccess(result.job);
@@ -112,7 +112,7 @@ function addDelete(builder: Builder, failures: FailureRefs, JobInput: JobInputRe
         const raw = rawId(args.input.id, 'Job');
         if (raw === null) return notFound('job');
         const result = await services.retention.deleteJob(viewer, raw);
-        log.info({ jobId: raw, result: result.kind }, 'delete asked');
+        log.info({ job: raw, result: result.kind }, 'delete asked');
         if (result.kind === 'not-found') return notFound('job');
         if (result.kind === 'active') return invalidState(result.job, 'only a job that has ended is deleted');
         return { __typename: 'DeleteJobSuccess', deletedJobId: globalId('Job', raw) } as const;

@@ -142,7 +142,7 @@ export async function submit(
   if (issue) return validationFailure([issue]);
   const result = await services.submitter.submit(viewer, request);
   if (result.kind !== 'submitted') return submitFailure(result);
-  log.info({ jobId: result.job.id, workflow: result.job.workflow }, 'job submitted');
+  log.info({ job: result.job.id, workflow: result.job.workflow }, 'job submitted');
   return { __typename: 'SubmitJobSuccess', job: await settled(context, result.job, waitMs ?? 0) };
 }
 

@@ -6,7 +6,7 @@ import DataLoader from 'dataloader';
 import type { Inventory } from '../domain/capabilities.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { Attempt, Job } from '../domain/job.ts';
-import type { Output } from '../domain/output.ts';
+import type { Output, StoredUpload } from '../domain/output.ts';
 import type { Viewer } from '../domain/viewer.ts';
 import type { Latest } from '../events/bus.ts';
 import { attemptsOfJobs } from '../store/attempts.ts';
@@ -17,8 +17,9 @@ import { findInstances, findInventories, listInstances } from '../store/instance
 import { findJobs, type JobCursor, type JobPage, queueCounts, queuePositions } from '../store/jobs.ts';
 import { blockedReasons } from '../store/needs.ts';
 import type { Db } from '../store/open.ts';
-import { outputsOfJobs } from '../store/outputs.ts';
+import { findOutputs, outputsOfJobs } from '../store/outputs.ts';
 import { meanRunMs } from '../store/run-times.ts';
+import { findUploads } from '../store/uploads.ts';
 import { fleetCapacity } from './fleet-capacity.ts';
 import { NOTHING_LIVE } from './job-view.ts';
 import type { Services } from './services.ts';
@@ -33,6 +34,8 @@ export interface EquippedInstance {
 export interface Loaders {
   readonly job: DataLoader<string, Job | null>;
   readonly instance: DataLoader<string, Instance | null>;
+  readonly upload: DataLoader<string, StoredUpload | null>;
+  readonly output: DataLoader<string, Output | null>;
   readonly attempts: DataLoader<string, readonly Attempt[]>;
   readonly outputs: DataLoader<string, readonly Output[]>;
   readonly latest: DataLoader<string, Latest>;
@@ -103,6 +106,11 @@ export function createLoaders({ store, bus, config }: Services, viewer: Viewer):
   return {
     job: loader<string, Job | null>(async (ids) => byId(await findJobs(db, viewer, ids)), null),
     instance: loader<string, Instance | null>(async (ids) => byId(await findInstances(db, ids)), null),
+    upload: loader<string, StoredUpload | null>(
+      async (ids) => byId(await findUploads(db, viewer, ids)),
+      null,
+    ),
+    output: loader<string, Output | null>(async (ids) => byId(await findOutputs(db, viewer, ids)), null),
     attempts: loader<string, readonly Attempt[]>((ids) => attemptsOfJobs(db, viewer, ids), []),
     outputs: loader<string, readonly Output[]>((ids) => outputsOfJobs(db, viewer, ids), []),
     latest: loader<string, Latest>((ids) => bus.latest(ids), NOTHING_LIVE),

@@ -1,9 +1,5 @@
 /** The whole schema, made anew for a set of workflows: each noun's function adds its part to one new builder. */
 import type { GraphQLSchema } from 'graphql';
-import { findInstances } from '../store/instances.ts';
-import { findJob } from '../store/jobs.ts';
-import { findOutput } from '../store/outputs.ts';
-import { findUpload } from '../store/uploads.ts';
 import type { WorkflowDefinition } from '../workflows/definition.ts';
 import { createBuilder } from './builder.ts';
 import { addFailures } from './failure-types.ts';
@@ -64,16 +60,17 @@ export function buildSchema({
 
 const findOfKind =
   (type: NodeTypeName): NodeFinder =>
-  async (id, { services, viewer }) => {
-    const output = await findOutput(services.store.db, viewer, id);
+  async (id, { loaders }) => {
+    const output = await loaders.output.load(id);
     return output && OUTPUT_TYPES[output.kind] === type ? output : null;
   };
 
+/** By loaders, since `nodes` asks for many at once. */
 const FINDERS: Readonly<Record<NodeTypeName, NodeFinder>> = {
-  Job: (id, { services, viewer }) => findJob(services.store.db, viewer, id),
-  Instance: async (id, { services }) => (await findInstances(services.store.db, [id]))[0] ?? null,
+  Job: (id, { loaders }) => loaders.job.load(id),
+  Instance: (id, { loaders }) => loaders.instance.load(id),
   Workflow: (name, { services }) => services.workflows().get(name),
-  UploadedImage: (id, { services, viewer }) => findUpload(services.store.db, viewer, id),
+  UploadedImage: (id, { loaders }) => loaders.upload.load(id),
   ImageOutput: findOfKind('ImageOutput'),
   FileOutput: findOfKind('FileOutput'),
   TextOutput: findOfKind('TextOutput'),

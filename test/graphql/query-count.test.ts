@@ -57,7 +57,7 @@ describe('a list of instances with their jobs', () => {
       });
       const { data } = await gateway.query(query, { ids: asked });
       stop();
-      counts.push(statements - asked.length);
+      counts.push(statements);
       expect(data).toMatchObject({
         nodes: asked.map(() => ({
           jobs: { totalCount: 50, nodes: [{}, {}, {}], pageInfo: { hasNextPage: true } },
@@ -73,5 +73,27 @@ describe('a list of jobs with instance, attempts and outputs', () => {
     const ten = await statements(10);
     expect(ten).toBeLessThanOrEqual(8);
     expect(await statements(100)).toBe(ten);
+  });
+});
+
+describe('objects by their ids', () => {
+  it('cost one store query for each kind of object, however many there are', async () => {
+    const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }`;
+    const jobs = await gateway.store.db.selectFrom('jobs').select('id').limit(40).execute();
+    const outputs = await gateway.store.db.selectFrom('outputs').select('id').limit(40).execute();
+    const ids = [
+      ...jobs.map(({ id }) => globalId('Job', id)),
+      ...outputs.map(({ id }) => globalId('ImageOutput', id)),
+      globalId('UploadedImage', 'none'),
+      globalId('FileOutput', outputs[0]?.id ?? ''),
+    ];
+    const seen: string[] = [];
+    const stop = gateway.store.onQuery((sql) => seen.push(sql));
+    const { data, errors } = await gateway.query(query, { ids });
+    stop();
+    expect(errors).toBeUndefined();
+    const { nodes } = data as unknown as { nodes: ({ __typename: string; id: string } | null)[] };
+    expect(nodes.map((node) => node?.id ?? null)).toEqual([...ids.slice(0, 80), null, null]);
+    expect(seen).toHaveLength(3);
   });
 });

@@ -7,6 +7,8 @@ export type BoundValue = string | number | bigint | Buffer | null;
 
 /** Half of a surrogate pair, which UTF-8 does not have. */
 const LONE_SURROGATE = /\p{Surrogate}/gu;
+/** Whole pairs too; found, or not, several times faster. */
+const ANY_SURROGATE = /[\uD800-\uDFFF]/;
 
 /**
  * The value as libsql must get it: booleans as 0/1, whole numbers as bigint (which binds as INTEGER), other finite numbers
@@ -15,7 +17,7 @@ const LONE_SURROGATE = /\p{Surrogate}/gu;
 export function toBound(value: unknown): BoundValue {
   switch (typeof value) {
     case 'string':
-      return value.replaceAll('\0', '\uFFFD').replace(LONE_SURROGATE, '\uFFFD');
+      return textToBound(value);
     case 'number':
       return numberToBound(value);
     case 'boolean':
@@ -29,6 +31,11 @@ export function toBound(value: unknown): BoundValue {
       if (value === null || Buffer.isBuffer(value)) return value;
       throw new TypeError(`a parameter must be text, a number, a Buffer or null, not ${describe(value)}`);
   }
+}
+
+function textToBound(value: string): string {
+  const whole = value.replaceAll('\0', '\uFFFD');
+  return ANY_SURROGATE.test(whole) ? whole.replace(LONE_SURROGATE, '\uFFFD') : whole;
 }
 
 function numberToBound(value: number): number | bigint {

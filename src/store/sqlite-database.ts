@@ -19,6 +19,9 @@ export class LibsqlDatabase implements SqliteDatabase {
   /** Least recently used first. */
   readonly #statements = new Map<string, SqliteStatement>();
   readonly #listeners: ReadonlySet<(sql: string) => void>;
+  /** As the connection has it, and as the next write must find it. */
+  #synchronous: Synchronous | undefined;
+  #asked: Synchronous;
 
   /** Opens or creates the file. `listeners` hear the text of every statement but begin, commit and rollback. */
   constructor(file: string, synchronous: Synchronous, listeners: ReadonlySet<(sql: string) => void>) {
@@ -32,16 +35,17 @@ export class LibsqlDatabase implements SqliteDatabase {
     ]) {
       this.#database.prepare(`PRAGMA ${pragma}`).all();
     }
-    this.setSynchronous(synchronous);
+    this.#asked = synchronous;
   }
 
-  /** For the commits from now on; has no effect inside a transaction. */
+  /** For the commits from now on; not to be called inside a transaction, where SQLite refuses it. */
   setSynchronous(synchronous: Synchronous): void {
-    // Never a kept statement: this pragma takes effect when it is prepared, not when it runs.
-    this.#database.exec(`PRAGMA synchronous = ${synchronous}`);
+    this.#asked = synchronous;
   }
 
   prepare(sql: string): SqliteStatement {
+    // Left until something may write, so that relaxed transactions in a row cost one switch there and one back.
+    if (this.#synchronous !== this.#asked && !sql.startsWith('select ')) this.#switchSynchronous();
     if (this.#listeners.size > 0 && !TRANSACTION_WORDS.has(sql)) {
       for (const listener of this.#listeners) listener(sql);
     }
@@ -58,6 +62,12 @@ export class LibsqlDatabase implements SqliteDatabase {
   close(): void {
     this.#statements.clear();
     this.#database.close();
+  }
+
+  #switchSynchronous(): void {
+    // Never a kept statement: this pragma takes effect when it is prepared, not when it runs.
+    this.#database.exec(`PRAGMA synchronous = ${this.#asked}`);
+    this.#synchronous = this.#asked;
   }
 
   #prepare(sql: string): SqliteStatement {

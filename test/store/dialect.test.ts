@@ -64,6 +64,24 @@ describe('createEngine', () => {
     expect((await sql`select n from t`.execute(db)).rows).toEqual([{ n: 1 }]);
   });
 
+  it('syncs again what is written outside a transaction after a relaxed one', async () => {
+    const { db, engine, close } = await openSqlite('FULL');
+    ends.push(close);
+    await sql`create table t (n integer)`.execute(db);
+    // As the connection has it: unlike the pragma, a select leaves it alone.
+    const level = async () =>
+      (await sql<{ synchronous: number }>`select synchronous from pragma_synchronous`.execute(db)).rows[0]
+        ?.synchronous;
+    const write = (on: typeof db) => sql`insert into t values (${1})`.execute(on);
+    await engine.relaxed(db, write);
+    expect(await level()).toBe(1);
+    await write(db);
+    expect(await level()).toBe(2);
+    await engine.relaxed(db, write);
+    await db.transaction().execute(write);
+    expect(await level()).toBe(2);
+  });
+
   it('tells the text of every statement but those around a transaction', async () => {
     const heard: string[] = [];
     const { db, close } = await openSqlite('NORMAL', heard);

@@ -43,6 +43,8 @@ const STATS_DEADLINE_MS = 3000;
 const INVENTORY_DEADLINE_MS = 30_000;
 /** Model files are added while an instance runs. */
 const INVENTORY_REFRESH_MS = 600_000;
+/** Lists that could not be read are asked for again this soon: until then nobody knows what the instance lacks. */
+const INVENTORY_RETRY_MS = 15_000;
 const EMPTY_QUEUE: Queue = { running: [], pending: [] };
 
 export class Prober implements Service {
@@ -51,6 +53,7 @@ export class Prober implements Service {
   readonly #reading: Loop;
   #record: HealthRecord = NEVER_PROBED;
   #probes = 0;
+  #listsRead = false;
 
   constructor(options: ProberOptions) {
     const { clock, logger } = options;
@@ -64,7 +67,7 @@ export class Prober implements Service {
     });
     this.#reading = new Loop({
       name: 'inventory',
-      intervalMs: INVENTORY_REFRESH_MS,
+      intervalMs: () => (this.#listsRead ? INVENTORY_REFRESH_MS : INVENTORY_RETRY_MS),
       step: (signal) => this.#readInventory(signal),
       clock,
       logger,
@@ -150,13 +153,15 @@ export class Prober implements Service {
 
   /** Beside the probes: a list of many nodes may take its time. */
   async #rereadInventory(): Promise<void> {
-    await this.#reading.start();
+    // in this order: a start is a wake of its own, and the lists are long
     this.#reading.wake();
+    await this.#reading.start();
   }
 
   async #readInventory(signal: AbortSignal): Promise<void> {
     const call = { deadlineMs: INVENTORY_DEADLINE_MS, signal };
     const info = await this.#options.http.getObjectInfo(call);
+    this.#listsRead = info.ok;
     if (info.ok) await this.#options.onInventory(info.value);
     else if (!signal.aborted) {
       this.#options.logger.warn({ reason: describe(info) }, 'the lists of an instance could not be read');

@@ -17,7 +17,7 @@ import type { ActiveRun } from './active-run.ts';
 import { collect } from './collect.ts';
 import { type Followed, follow } from './follow.ts';
 import { UPLOAD_PREFIX } from './input-files.ts';
-import { insist } from './insist.ts';
+import { notedIfLong } from './noting.ts';
 import { failed, INTERRUPTED, type Outcome } from './outcome.ts';
 import { resultSender } from './result-sender.ts';
 import { faultOfNodeErrors, faultOfRejection } from './run-faults.ts';
@@ -36,8 +36,15 @@ export async function runAttempt(run: ActiveRun): Promise<Outcome> {
     const posted = await post(run, graph.go);
     if ('end' in posted) return posted.end;
   }
-  const followed = await noteAndFollow(run);
+  const followed = await followNoted(run);
   return followed.kind === 'ended' ? collect(run, followed.entry) : followed;
+}
+
+async function followNoted(run: ActiveRun): Promise<Followed> {
+  const { attempt, term, adopted } = run.subject;
+  // of an adopted or unanswered prompt, the first look tells
+  if (adopted || run.posted !== 'accepted') return follow(run);
+  return notedIfLong(run, follow(run), () => run.parts.recorder.running(attempt.id, term));
 }
 
 /** Names on the instance by content hash. */
@@ -153,28 +160,6 @@ async function notAccepted(
       run.logger.warn({ reason: reply.failure.message }, 'it is not known whether a prompt was queued');
       return { go: null };
   }
-}
-
-/** A run that is over by then is spared a write: RUNNING only tells a successor what it could find out by asking. */
-const WORTH_NOTING_MS = 50;
-
-async function noteAndFollow(run: ActiveRun): Promise<Followed> {
-  const over = new AbortController();
-  const noting = noteRunning(run, over.signal);
-  try {
-    return await follow(run);
-  } finally {
-    over.abort('over');
-    await noting;
-  }
-}
-
-async function noteRunning(run: ActiveRun, over: AbortSignal): Promise<void> {
-  const { attempt, term, adopted } = run.subject;
-  const { clock, recorder } = run.parts;
-  if (adopted || run.posted !== 'accepted') return;
-  if (!(await pause(clock, WORTH_NOTING_MS, over))) return;
-  await insist(run, () => recorder.running(attempt.id, term));
 }
 
 /** Only some outputs would run, which is not what was asked for. */

@@ -1,5 +1,4 @@
 /** A scheduler with everything real below it: simulated instances, an SQLite store, files on disk, the memory bus. */
-import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { type Config, parseConfig } from '../../src/config.ts';
 import { needsKey, needsOf } from '../../src/domain/capabilities.ts';
@@ -16,6 +15,7 @@ import { createFleet, type Fleet } from '../../src/fleet/fleet.ts';
 import type { NewJob } from '../../src/jobs/queue-writer.ts';
 import { createRecorder, type Recorder } from '../../src/jobs/recorder.ts';
 import { systemClock } from '../../src/lib/clock.ts';
+import { createIds } from '../../src/lib/ids.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { createScheduler, type Scheduler } from '../../src/scheduler/scheduler.ts';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/simulator/simulator.ts';
@@ -27,6 +27,9 @@ import { outputsOfJobs } from '../../src/store/outputs.ts';
 import { eventually } from '../support/eventually.ts';
 import { newJob } from '../support/new-job.ts';
 import { openTempStore, type TempStore } from '../support/temp-store.ts';
+
+/** As in production: jobs of one millisecond keep their order. */
+const ids = createIds(systemClock);
 
 export interface RigOptions {
   /** One per instance. */
@@ -115,7 +118,7 @@ export class Rig {
   async boot(): Promise<void> {
     const { store } = this;
     const logger = createLogger(process.env.RIG_LOG === undefined ? 'silent' : 'debug');
-    const shared = { store, clock: systemClock, ids: randomUUID, random: Math.random, logger };
+    const shared = { store, clock: systemClock, ids, random: Math.random, logger };
     const bus = new MemoryBus();
     const recorder = createRecorder({ ...shared, bus });
     const fleet = createFleet({ ...shared, bus, config: this.#config });
@@ -150,7 +153,7 @@ export class Rig {
   }
 
   async submit(graph: Graph, differences: Partial<NewJob> = {}): Promise<string> {
-    const id = randomUUID();
+    const id = ids();
     const needs = needsOf(graph);
     const job = newJob(id, {
       graph,

@@ -32,6 +32,16 @@ describe('the scheduler', () => {
     expect(gateway.executions().map((one) => one.promptId)).toEqual([(await gateway.attempts(id))[0]?.id]);
   });
 
+  it('writes of an attempt that lasts that its instance runs it', async () => {
+    const gateway = await start();
+    const id = await gateway.submit(sleepGraph(0.6, 20));
+    const running = await eventually(async () =>
+      (await gateway.attempts(id)).find(({ state }) => state === 'RUNNING'),
+    );
+    expect(running.runningAt).toBeGreaterThanOrEqual(running.startedAt);
+    expect((await gateway.ended(id)).status).toBe('COMPLETED');
+  });
+
   it('tells every step of a sampler as progress that never falls, with the time that remains', async () => {
     const gateway = await start();
     const blocker = await gateway.submit(sleepGraph(0.1));

@@ -15,14 +15,18 @@ export type HandOver =
   | { readonly kind: 'failed'; readonly failure: HttpFailure };
 
 const UPLOAD_DEADLINE_MS = 120_000;
+/** Files remembered of one instance; one that is forgotten is uploaded again under the same name, which changes nothing. */
+const MOST_KNOWN = 10_000;
 
 export class InputFiles {
   readonly #storage: BlobStore;
   /** Instance id to content hash to the upload, done or under way. */
   readonly #known = new Map<string, Map<string, Promise<HandOver>>>();
+  readonly #mostKnown: number;
 
-  constructor(storage: BlobStore) {
+  constructor(storage: BlobStore, mostKnown = MOST_KNOWN) {
     this.#storage = storage;
+    this.#mostKnown = mostKnown;
   }
 
   /** The name under which the instance has the file, uploading it when it is not known to be there. */
@@ -36,6 +40,8 @@ export class InputFiles {
     if (underWay) return underWay;
     const upload = this.#upload(member, tenant, ref);
     files.set(ref.sha256, upload);
+    const oldest = files.size > this.#mostKnown ? files.keys().next() : null;
+    if (oldest && !oldest.done) files.delete(oldest.value);
     const result = await upload;
     // only what worked is remembered
     if (result.kind !== 'there' && files.get(ref.sha256) === upload) files.delete(ref.sha256);

@@ -1,0 +1,68 @@
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import type { FileRef } from '../../src/domain/graph.ts';
+import type { Member } from '../../src/fleet/member.ts';
+import { InputFiles } from '../../src/scheduler/input-files.ts';
+import type { BlobStore } from '../../src/storage/blob-store.ts';
+
+const ref = (n: number): FileRef => ({
+  sha256: String(n).padStart(64, '0'),
+  mimeType: 'image/png',
+  as: 'name',
+});
+
+/** An instance that takes every file; `uploaded` has their names. */
+function instance(id: string) {
+  const uploaded: string[] = [];
+  const upload = async ({ filename }: { filename: string }) => {
+    uploaded.push(filename);
+    return { ok: true, value: { filename, subfolder: '', type: 'input' } } as const;
+  };
+  return { uploaded, member: { id, http: { upload } } as unknown as Member };
+}
+
+function stored(open: BlobStore['open']): BlobStore {
+  return { open } as BlobStore;
+}
+const everything = stored(async () => ({ stream: Readable.from([]), total: 0 }));
+
+describe('files for instances', () => {
+  it('are uploaded once to each instance, also when two jobs want them at once', async () => {
+    const files = new InputFiles(everything);
+    const [a, b] = [instance('a'), instance('b')];
+    const twice = await Promise.all([
+      files.handOver(a.member, 'default', ref(1)),
+      files.handOver(a.member, 'default', ref(1)),
+    ]);
+    await files.handOver(b.member, 'default', ref(1));
+    expect(twice[0]).toEqual({ kind: 'there', name: `cf_${ref(1).sha256}.png` });
+    expect(twice[1]).toEqual(twice[0]);
+    expect([a.uploaded.length, b.uploaded.length]).toEqual([1, 1]);
+    files.forget('a');
+    await files.handOver(a.member, 'default', ref(1));
+    expect(a.uploaded).toHaveLength(2);
+  });
+
+  it('are tried again after a failure, whatever it was', async () => {
+    let opened = 0;
+    const storage = stored(async () => {
+      opened++;
+      if (opened === 1) throw new Error('the disk is gone');
+      return { stream: Readable.from([]), total: 0 };
+    });
+    const files = new InputFiles(storage);
+    const { member } = instance('a');
+    expect(await files.handOver(member, 'default', ref(1))).toEqual({ kind: 'gone' });
+    expect(await files.handOver(member, 'default', ref(1))).toMatchObject({ kind: 'there' });
+  });
+
+  it('are remembered in bounded memory, the latest longest', async () => {
+    const files = new InputFiles(everything, 3);
+    const { member, uploaded } = instance('a');
+    for (const n of [1, 2, 3, 4]) await files.handOver(member, 'default', ref(n));
+    await files.handOver(member, 'default', ref(4));
+    expect(uploaded).toHaveLength(4);
+    await files.handOver(member, 'default', ref(1));
+    expect(uploaded).toHaveLength(5);
+  });
+});

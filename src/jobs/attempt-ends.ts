@@ -27,6 +27,8 @@ interface Closing {
   readonly now: number;
 }
 
+type EndedAttempt = Pick<AttemptsTable, 'id' | 'job_id' | 'charged'>;
+
 type AttemptEnd = Partial<AttemptsTable> &
   Pick<Closing, 'attemptId' | 'outcome'> & {
     readonly ofTerm: number;
@@ -40,14 +42,14 @@ const endAttempt = statement((q, { attemptId, ofTerm, outcome, from, ...set }: A
     .where('id', '=', attemptId)
     .where('term', '=', ofTerm)
     .where('state', 'in', from)
-    .returningAll(),
+    .returning(['id', 'job_id', 'charged']),
 );
 
 /** Ends the attempt; refuses when it is not open in this term. */
 export async function close(
   tx: Db,
   { attemptId, term, outcome, fault, now }: Closing,
-): Promise<AttemptsTable> {
+): Promise<EndedAttempt> {
   const { rows } = await endAttempt(tx, {
     attemptId,
     ofTerm: term,
@@ -66,7 +68,7 @@ function isCharged(outcome: AttemptOutcome, fault: Fault): boolean {
 }
 
 /** What it takes off the job's account: an attempt is charged when it starts, and given back when it turns out otherwise. */
-function refund(attempt: AttemptsTable): { made: number; charged: number } {
+function refund(attempt: EndedAttempt): { made: number; charged: number } {
   return { made: 0, charged: attempt.charged === 1 ? 0 : -1 };
 }
 
@@ -91,7 +93,7 @@ export async function complete(
 
 export async function giveUp(
   tx: Db,
-  attempt: AttemptsTable,
+  attempt: EndedAttempt,
   fault: Fault,
   runMs: number | undefined,
   now: number,
@@ -112,7 +114,7 @@ export async function giveUp(
 /** Back to the queue; what the attempt produced is withdrawn. */
 export async function requeue(
   tx: Db,
-  attempt: AttemptsTable,
+  attempt: EndedAttempt,
   wait: { readonly notBefore: number; readonly delayMs: number },
   now: number,
 ): Promise<Settled> {

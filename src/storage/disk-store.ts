@@ -166,7 +166,8 @@ export class DiskStore implements BlobStore {
   async #keep(received: Received): Promise<{ readonly pin: BlobPin; readonly moved: boolean }> {
     const { tenant, sha256, key } = received;
     const file = this.#layout.file(tenant, sha256);
-    const found = await orNullIfAbsent(stat(file));
+    // What is on the disk already is renamed over an earlier copy: no dearer than finding out that there is one.
+    const found = received.staging.finished ? null : await orNullIfAbsent(stat(file));
     if (found?.size === received.bytes) {
       // Makes it recent again, for removers in other processes; it vanished just now if one was faster.
       const now = new Date(this.#options.clock.now());

@@ -22,6 +22,11 @@ export class StagingFile {
     this.path = path;
   }
 
+  /** The bytes are on the disk. */
+  get finished(): boolean {
+    return this.#finished;
+  }
+
   async write(chunks: readonly Uint8Array[]): Promise<void> {
     this.#handle ??= await open(this.path, 'wx', 0o640);
     // A short write (the disk filling up) is carried on with until done or refused.

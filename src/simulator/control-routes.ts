@@ -11,9 +11,9 @@
  *   POST   /simulator/restart      dies and starts again at once: memory gone, files and port kept
  */
 import { type Faults, parseFaults } from './faults.ts';
+import type { ExecutionRecord } from './life-setting.ts';
 import { isObject, type Json, parseJson } from './python-json.ts';
 import { type Exchange, sendEmpty, sendJson } from './reply.ts';
-import type { ExecutionRecord } from './server-life.ts';
 
 /** What may change while it runs. */
 export interface AdjustableOptions {

@@ -3,7 +3,7 @@
  * so change it only against a recording.
  */
 import type { NodeCache } from './cache.ts';
-import { FailedNode, failureDetails, OUT_OF_MEMORY } from './failure-report.ts';
+import { FailedNode } from './failure-report.ts';
 import { isLink, ReadyList, RunningGraph } from './graph.ts';
 import {
   ExecutionBlocker,
@@ -16,22 +16,18 @@ import { ProgressRegistry } from './progress.ts';
 import type { HistoryResult, QueueItem } from './prompt-queue.ts';
 import { PythonError } from './python-error.ts';
 import { isObject, type Json, type JsonObject } from './python-json.ts';
+import { type ReportHost, RunReport } from './run-report.ts';
 
 /** What a run needs from the server around it. */
-export interface RunHost {
+export interface RunHost extends ReportHost {
   readonly classes: ReadonlyMap<string, NodeClass>;
   readonly cache: NodeCache;
-  readonly clientId: string | null;
-  now(): number;
-  /** To the owner; with `broadcast` or without an owner see the callers. `to` null is everybody. */
-  send(type: string, data: unknown, to: string | null): void;
   setLastNode(id: string | null): void;
   /** Throws InterruptedRun, once, when the interrupt flag is up. */
   checkInterrupt(): void;
   /** What happens before a class runs: node time, and faults (which may throw). */
   beforeNode(nodeClass: NodeClass): Promise<void>;
   call(run: Execution, nodeId: string, nodeClass: NodeClass, inputs: Record<string, unknown>): NodeCall;
-  unloadModels(): void;
 }
 
 type Outcome = 'done' | 'pending';
@@ -42,8 +38,7 @@ export class Execution {
   readonly graph: RunningGraph;
   readonly progress: ProgressRegistry;
   private readonly host: RunHost;
-  private readonly messages: (readonly [string, unknown])[] = [];
-  private readonly executed = new Set<string>();
+  private readonly report: RunReport;
   private readonly coroutines = new Map<string, { result?: NodeResult; error?: unknown }>();
   private readonly expansions = new Map<string, readonly Json[]>();
   private readonly list: ReadyList;
@@ -53,6 +48,7 @@ export class Execution {
     this.item = item;
     this.host = host;
     this.graph = new RunningGraph(item.prompt);
+    this.report = new RunReport(item, this.graph, host);
     this.progress = new ProgressRegistry(item.promptId, this.graph, (data) =>
       host.send('progress_state', data, host.clientId),
     );
@@ -63,12 +59,12 @@ export class Execution {
   /** Runs to the end. Throws NodeNotFound where ComfyUI's worker thread dies. */
   async run(): Promise<HistoryResult> {
     const { item, host } = this;
-    this.message('execution_start', { prompt_id: item.promptId }, false);
+    this.report.message('execution_start', { prompt_id: item.promptId }, false);
     host.cache.begin(this.graph.nodes, await this.changes());
     const cached = [...this.graph.nodes.keys()].filter((id) => host.cache.outputs(id) !== undefined);
-    this.message('execution_cached', { nodes: cached, prompt_id: item.promptId }, false);
+    this.report.message('execution_cached', { nodes: cached, prompt_id: item.promptId }, false);
     for (const id of item.outputs) this.list.add(id);
-    if (await this.runNodes()) this.message('execution_success', { prompt_id: item.promptId }, false);
+    if (await this.runNodes()) this.report.message('execution_success', { prompt_id: item.promptId }, false);
     host.setLastNode(null);
     return this.result();
   }
@@ -100,14 +96,15 @@ export class Execution {
     while (!this.list.isEmpty()) {
       const next = await this.list.next();
       if ('cycle' in next) {
-        this.reportCycle(next.cycle);
+        // `success` stays true: history will say success (observed)
+        this.report.cycle(next.cycle);
         return false;
       }
       try {
         if ((await this.runNode(next.id)) === 'done') this.list.done(next.id);
       } catch (error) {
         this.success = false;
-        this.reportFailure(next.id, error);
+        this.report.failure(next.id, error);
         return false;
       }
     }
@@ -120,7 +117,7 @@ export class Execution {
     if (!nodeClass) throw new PythonError('KeyError', `'${graph.classOf(id)}'`);
     if (host.cache.outputs(id)) {
       const output = host.cache.ui(id)?.output ?? null;
-      if (host.clientId !== null) this.sendExecuted(id, output);
+      this.report.output(id, output);
       this.progress.finish(id);
       return 'done';
     }
@@ -193,23 +190,9 @@ export class Execution {
     return inputs;
   }
 
-  /** A blocker with a message is reported to the client only; the run goes on and history does not know. */
   private passBlocker(id: string, blocker: ExecutionBlocker, nodeClass: NodeClass): NodeResult {
-    const passed = { outputs: nodeClass.outputs.map(() => new ExecutionBlocker(null)) };
-    if (blocker.message === null) return passed;
-    const data = {
-      prompt_id: this.item.promptId,
-      node_id: id,
-      node_type: nodeClass.name,
-      executed: [...this.executed],
-      exception_message: `Execution Blocked: ${blocker.message}`,
-      exception_type: 'ExecutionBlocked',
-      traceback: [],
-      current_inputs: [],
-      current_outputs: [],
-    };
-    this.host.send('execution_error', data, this.host.clientId);
-    return passed;
+    if (blocker.message !== null) this.report.blocked(id, nodeClass.name, blocker.message);
+    return { outputs: nodeClass.outputs.map(() => new ExecutionBlocker(null)) };
   }
 
   private accept(id: string, result: NodeResult): Outcome {
@@ -221,7 +204,7 @@ export class Execution {
         real_node_id: this.graph.realId(id),
       };
       this.host.cache.setUi(id, { meta, output: result.ui });
-      if (this.host.clientId !== null) this.sendExecuted(id, result.ui);
+      this.report.output(id, result.ui);
     }
     if (result.expand) {
       this.expand(id, result.expand.graph, result.expand.result);
@@ -258,56 +241,7 @@ export class Execution {
   private finish(id: string, outputs: Slots): void {
     this.host.cache.setOutputs(id, outputs);
     this.progress.finish(id);
-    this.executed.add(id);
-  }
-
-  private sendExecuted(id: string, output: unknown): void {
-    const data = { node: id, display_node: this.graph.displayId(id), output, prompt_id: this.item.promptId };
-    this.host.send('executed', data, this.host.clientId);
-  }
-
-  private message(type: string, data: Record<string, unknown>, broadcast: boolean): void {
-    const stamped = { ...data, timestamp: this.host.now() };
-    this.messages.push([type, stamped]);
-    if (this.host.clientId !== null || broadcast) this.host.send(type, stamped, this.host.clientId);
-  }
-
-  /** Note that `success` stays true: history will say success (observed). */
-  private reportCycle(cycle: readonly string[]): void {
-    const made = cycle.find((id) => this.graph.displayId(id) !== id);
-    const blamed = made === undefined ? (cycle[0] ?? '') : this.graph.displayId(made);
-    const details = {
-      exception_message: 'Dependency cycle detected',
-      exception_type: 'graph.DependencyCycleError',
-      traceback: [],
-    };
-    this.reportError(blamed, { ...details, current_inputs: [] }, Object.keys(this.item.prompt));
-  }
-
-  private reportFailure(id: string, thrown: unknown): void {
-    const realId = this.graph.realId(id);
-    const error = thrown instanceof FailedNode ? thrown.error : thrown;
-    if (error instanceof InterruptedRun) {
-      const data = { prompt_id: this.item.promptId, node_id: realId, node_type: this.graph.classOf(realId) };
-      this.message('execution_interrupted', { ...data, executed: [...this.executed] }, true);
-      return;
-    }
-    const details = failureDetails(error, thrown instanceof FailedNode ? thrown.inputs : {});
-    if (details.exception_type === OUT_OF_MEMORY) this.host.unloadModels();
-    this.reportError(realId, details, [...this.graph.nodes.keys()]);
-  }
-
-  private reportError(
-    nodeId: string,
-    details: Record<string, unknown>,
-    currentOutputs: readonly string[],
-  ): void {
-    const data = { prompt_id: this.item.promptId, node_id: nodeId, node_type: this.graph.classOf(nodeId) };
-    this.message(
-      'execution_error',
-      { ...data, executed: [...this.executed], ...details, current_outputs: currentOutputs },
-      false,
-    );
+    this.report.ran(id);
   }
 
   private result(): HistoryResult {
@@ -319,6 +253,6 @@ export class Execution {
       outputs[id] = ui.output;
       meta[id] = ui.meta;
     }
-    return { outputs, meta, success: this.success, messages: this.messages };
+    return { outputs, meta, success: this.success, messages: this.report.messages };
   }
 }

@@ -1,9 +1,10 @@
 /** The routes that only tell: features, models, node classes, machine. */
 
+import type { LifeSetting } from './life-setting.ts';
 import { describeNode, objectInfo } from './object-info.ts';
 import type { JsonObject } from './python-json.ts';
 import { type Exchange, sendEmpty, sendJson, sendText } from './reply.ts';
-import type { LifeSetting, ServerLife } from './server-life.ts';
+import type { ServerLife } from './server-life.ts';
 
 export function serverFeatures({ options }: LifeSetting): JsonObject {
   return { supports_preview_metadata: true, max_upload_size: options.maxUploadBytes };

@@ -1,10 +1,11 @@
 /** The routes that change or show prompts: submitting, queue, history, interrupting, freeing memory. */
 
+import type { LifeSetting } from './life-setting.ts';
 import { itemToJson, type QueueItem } from './prompt-queue.ts';
 import { PythonError } from './python-error.ts';
 import { fromFloat, isObject, type Json, parseJson, toFloat, toStr } from './python-json.ts';
 import { type Exchange, sendEmpty, sendJson } from './reply.ts';
-import type { LifeSetting, ServerLife } from './server-life.ts';
+import type { ServerLife } from './server-life.ts';
 import { validatePrompt } from './validation.ts';
 
 /** The body as request.json() gives it. Throws PythonError (500) for what it cannot parse. */

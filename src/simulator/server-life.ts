@@ -3,13 +3,13 @@
  * survives is on disk. Everything that is async here ends, when the process dies, by never coming back.
  */
 import { randomUUID } from 'node:crypto';
-import type { Clock, Timer } from '../lib/clock.ts';
+import type { Timer } from '../lib/clock.ts';
 import { NodeCache } from './cache.ts';
 import { Execution, type RunHost } from './execution.ts';
-import type { Faults } from './faults.ts';
-import { annotated, type Files } from './files.ts';
+import { annotated } from './files.ts';
 import { sendFrame, sendFrameWithMetadata, sendText } from './frames.ts';
 import { NodeNotFound } from './graph.ts';
+import type { ExecutionRecord, LifeSetting } from './life-setting.ts';
 import { ModelMemory, outOfMemory } from './model-memory.ts';
 import {
   type Frame,
@@ -19,36 +19,10 @@ import {
   type NodeWorld,
   type SavedFile,
 } from './node-class.ts';
-import type { ResolvedOptions } from './options.ts';
 import { PromptQueue, type QueueItem, UnorderableItems } from './prompt-queue.ts';
 import { PythonError } from './python-error.ts';
 import { isObject, type JsonObject } from './python-json.ts';
 import { Sockets } from './sockets.ts';
-
-/** One run as GET /simulator/executions shows it; times are epoch milliseconds. */
-export interface ExecutionRecord {
-  readonly promptId: string;
-  readonly number: number;
-  readonly clientId: string | null;
-  readonly startedAt: number;
-  endedAt: number | null;
-  outcome: 'running' | 'success' | 'error' | 'interrupted' | 'died';
-}
-
-/** What a life needs that outlives it. */
-export interface LifeSetting {
-  readonly options: ResolvedOptions;
-  readonly classes: ReadonlyMap<string, NodeClass>;
-  readonly clock: Clock;
-  readonly files: Files;
-  readonly faults: Faults;
-  readonly executions: ExecutionRecord[];
-  readonly random: () => number;
-  /** Called once when the process dies by itself. */
-  readonly onCrash: (reason: string) => void;
-  /** Resolves at once unless frozen; then when thawed. */
-  readonly thawed: () => Promise<void> | undefined;
-}
 
 const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { infoRoute, serverFeatures } from './info-routes.ts';
+import type { LifeSetting } from './life-setting.ts';
 import { corsHeaders, isForeign } from './origin.ts';
 import {
   getHistory,
@@ -26,7 +27,7 @@ import {
   sendPage,
   sendText,
 } from './reply.ts';
-import type { LifeSetting, ServerLife } from './server-life.ts';
+import type { ServerLife } from './server-life.ts';
 import { upload } from './uploads.ts';
 import { view } from './view.ts';
 

@@ -10,12 +10,13 @@ import { systemClock, type Timer } from '../lib/clock.ts';
 import { type AdjustableOptions, controlRoute, type SimulatorControl } from './control-routes.ts';
 import { type Faults, noFaults } from './faults.ts';
 import { Files } from './files.ts';
+import type { ExecutionRecord, LifeSetting } from './life-setting.ts';
 import type { NodeClass } from './node-class.ts';
 import { nodeClasses } from './node-classes.ts';
 import { resolveOptions, type SimulatorOptions } from './options.ts';
 import { randomFrom } from './pictures.ts';
 import { SimulatedServer } from './server.ts';
-import { type ExecutionRecord, type LifeSetting, ServerLife } from './server-life.ts';
+import { ServerLife } from './server-life.ts';
 
 export type { SimulatorOptions };
 

@@ -53,13 +53,26 @@ async function handOverFiles(run: ActiveRun): Promise<Step<ReadonlyMap<string, s
   const names = new Map<string, string>();
   for (const ref of fileRefsOf(graph)) {
     if (ref.as !== 'name' || names.has(ref.sha256)) continue;
-    const result = await run.parts.inputFiles.handOver(member, job.tenant, ref);
-    if (run.interruption) return { end: INTERRUPTED };
+    const result = await unlessInterrupted(run, run.parts.inputFiles.handOver(member, job.tenant, ref));
+    if (result === null) return { end: INTERRUPTED };
     if (result.kind === 'gone') return { end: failed(fault('INPUT_UNAVAILABLE')) };
     if (result.kind === 'failed') return { end: notHandedOver(run, result.failure) };
     names.set(ref.sha256, result.name);
   }
   return { go: names };
+}
+
+/**
+ * Null once the run is interrupted: an upload that hangs holds up no cancel, no timeout and no stop. It goes on until its
+ * own deadline, for other jobs that want the file.
+ */
+function unlessInterrupted<T>(run: ActiveRun, work: Promise<T>): Promise<T | null> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => resolve(null);
+    if (run.signal.aborted) onAbort();
+    else run.signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => run.signal.removeEventListener('abort', onAbort));
+  });
 }
 
 function notHandedOver(run: ActiveRun, failure: HttpFailure): Outcome {

@@ -70,6 +70,19 @@ describe('jobs, while things break', () => {
     expect(gateway.executions().filter((run) => run.outcome === 'running')).toEqual([]);
   });
 
+  it('time out in time while their file is on its way to an instance that has frozen', async () => {
+    const gateway = await start();
+    await eventually(() => gateway.fleet.instances()[0]?.listening);
+    const put = await gateway.storage.put('default', [Buffer.from('a picture')], { maxBytes: 100 });
+    if (!put.stored) throw new Error(put.reason);
+    gateway.simulator.control.freeze();
+    const image = { $file: { sha256: put.sha256, mimeType: 'image/png', as: 'name' } };
+    const graph = { '1': { class_type: 'LoadImage', inputs: { image } } };
+    const id = await gateway.submit(graph, { timeoutMs: 100, maxAttempts: 1 });
+    expect(await gateway.ended(id)).toMatchObject({ status: 'FAILED', error: { code: 'TIMEOUT' } });
+    put.pin.release();
+  });
+
   it('complete when history is written late', async () => {
     const gateway = await start({ simulators: [{ faults: { lateHistoryMs: 700 } }] });
     const id = await gateway.submit(sleepGraph(0.05));

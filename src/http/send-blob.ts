@@ -39,7 +39,11 @@ export async function sendBlob(
   if (matchesAny(request.headers['if-none-match'], etag)) return reply.code(304).send();
   const range = rangeOf(request, known.bytes, etag);
   if (range === 'unsatisfiable') {
-    return reply.code(416).header('content-range', `bytes */${known.bytes}`).send();
+    return reply
+      .code(416)
+      .header('cache-control', 'no-store')
+      .header('content-range', `bytes */${known.bytes}`)
+      .send();
   }
   const length = range ? range.end - range.start + 1 : known.bytes;
   reply.header('content-length', length).header('content-disposition', disposition(file)).type(file.mimeType);

@@ -1,7 +1,8 @@
 /** `npm run bench -- <name>`: each figure beside its baseline, measured in the same run, median of several rounds. */
 import { overhead } from './overhead.ts';
+import { store } from './store.ts';
 
-const BENCHES: Readonly<Record<string, () => Promise<void>>> = { overhead };
+const BENCHES: Readonly<Record<string, () => Promise<void>>> = { overhead, store };
 
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => !(name in BENCHES));

@@ -1,4 +1,5 @@
 /** The subscriptions: what can be watched. Each sends the thing itself, as it stands first and then at every change. */
+import type { Job } from '../domain/job.ts';
 import { findJob } from '../store/jobs.ts';
 import type { Builder } from './builder.ts';
 import { badInput, codedError } from './coded-error.ts';
@@ -13,11 +14,11 @@ import { followJob } from './streams/job-stream.ts';
 import { followJobs } from './streams/jobs-stream.ts';
 
 /** @throws NOT_FOUND when there is no such job. */
-async function existing({ services, viewer }: GraphqlContext, id: string): Promise<string> {
+async function existing({ services, viewer }: GraphqlContext, id: string): Promise<Job> {
   const raw = rawId(id, 'Job');
   const job = raw === null ? null : await findJob(services.store.db, viewer, raw);
   if (!job) throw codedError('NOT_FOUND', 'there is no such job');
-  return job.id;
+  return job;
 }
 
 export function addSubscriptions(builder: Builder, refs: Refs, JobFilter: JobFilterRef): void {
@@ -27,7 +28,7 @@ export function addSubscriptions(builder: Builder, refs: Refs, JobFilter: JobFil
       description:
         'One job: as it stands, then at every change; completes once it has ended or was deleted. NOT_FOUND for an unknown id.',
       args: { id: t.arg.id({ required: true, description: 'Id of the job.' }) },
-      subscribe: async (_root, { id }, context) => followJob(context, await existing(context, id)),
+      subscribe: async (_root, { id }, context) => followJob(context, (await existing(context, id)).id),
       resolve: (job) => job,
     }),
     jobs: t.field({
@@ -49,9 +50,11 @@ export function addSubscriptions(builder: Builder, refs: Refs, JobFilter: JobFil
         }),
       },
       subscribe: async (_root, { id, after }, context) => {
+        const job = await existing(context, id);
         const seq = typeof after === 'string' ? parseEventCursor(after) : 0;
-        if (seq === null) throw badInput('"after" is no cursor of an event');
-        return followJobEvents(context, await existing(context, id), seq);
+        // Whoever waited behind a number that was never given would not hear what comes before it.
+        if (seq === null || seq > job.seq) throw badInput('"after" is no cursor of an event of this job');
+        return followJobEvents(context, job.id, seq);
       },
       resolve: (event) => event,
     }),

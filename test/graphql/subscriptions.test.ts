@@ -4,6 +4,7 @@ import { fault } from '../../src/domain/fault.ts';
 import type { Instance } from '../../src/domain/instance.ts';
 import type { Job } from '../../src/domain/job.ts';
 import { defaultViewer } from '../../src/domain/viewer.ts';
+import { eventCursor } from '../../src/graphql/cursors.ts';
 import { globalId } from '../../src/graphql/global-id.ts';
 import { saveHealth } from '../../src/store/instances.ts';
 import { eventually } from '../support/eventually.ts';
@@ -218,9 +219,12 @@ describe('subscription jobEvents', () => {
     ]);
   });
 
-  it('refuses a cursor that is none', async () => {
+  it.each([
+    ['is none', 'xyz'],
+    ['lies ahead of the job', eventCursor(7)],
+  ])('refuses a cursor that %s', async (_what, after) => {
     const job = await gateway.addJob();
-    const seen = watch<SeenEvent>(client, EVENTS, { id: idOf(job), after: 'xyz' });
+    const seen = watch<SeenEvent>(client, EVENTS, { id: idOf(job), after });
     await seen.ended();
     expect(seen.errors[0]?.extensions).toEqual({ code: 'BAD_USER_INPUT' });
     await gateway.recorder.cancel(defaultViewer, job.id);

@@ -153,7 +153,10 @@ function parseInstances(text: string, capacity: number, problems: string[]): Con
     } else if (instances.some((other) => other.url === url.data)) {
       problems.push(`COMFYUI_INSTANCES: ${redactUrl(url.data)} is named twice`);
     } else {
-      instances.push({ name: label ?? new URL(url.data).host, url: url.data, capacity });
+      const name = label ?? new URL(url.data).host;
+      if (instances.some((other) => other.name === name))
+        problems.push(`COMFYUI_INSTANCES: two are called ${name}`);
+      instances.push({ name, url: url.data, capacity });
     }
   }
   return instances;

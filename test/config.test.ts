@@ -26,6 +26,11 @@ describe('parseConfig', () => {
     ]);
   });
 
+  it('refuses two instances of one name, which nobody could tell apart', () => {
+    expect(messageOf({ COMFYUI_INSTANCES: 'a=http://gpu1,a=http://gpu2' })).toContain('two are called a');
+    expect(messageOf({ COMFYUI_INSTANCES: 'http://gpu1/x,http://gpu1/y' })).toContain('two are called gpu1');
+  });
+
   it('treats an empty variable as unset', () => {
     expect(parseConfig({ PORT: '', MAX_CONCURRENT_JOBS: '' })).toMatchObject({
       port: 4000,

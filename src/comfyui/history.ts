@@ -3,7 +3,7 @@
  * an interrupt says "error"), so the end is decided by the messages in it. (observed on ComfyUI 0.3.64)
  */
 import { isObject, type Json, type JsonObject } from '../lib/json.ts';
-import { asJsonObject, listField, numberField, objectField, textField, textListField } from './fields.ts';
+import { asJsonObject, listField, numberField, objectField, textField } from './fields.ts';
 
 export interface HistoryMessage {
   readonly type: string;
@@ -87,13 +87,6 @@ export function decideEnd(entry: HistoryEntry): PromptEnd {
     };
   }
   return said('execution_success') ? { kind: 'succeeded' } : { kind: 'unknown' };
-}
-
-/** Nodes whose results came from the cache, so that a run of them counts as progress. */
-export function cachedNodes(entry: HistoryEntry): string[] {
-  return entry.messages
-    .filter((message) => message.type === 'execution_cached')
-    .flatMap((message) => textListField(message.data, 'nodes'));
 }
 
 function historyMessage(value: Json): HistoryMessage[] {

@@ -11,8 +11,7 @@
  *             └── deadline passed while waiting ─▶ FAILED (DEADLINE_EXCEEDED)
  *
  *  attempt: SUBMITTING ─▶ RUNNING ─▶ COLLECTING ─▶ SUCCEEDED
- *               └──────────┴────────────┴───────▶ SUCCEEDED | FAILED | CANCELED | LOST
- *           a fast attempt skips the states in between, as nobody could see them
+ *               └──────────┴────────────┴───────▶ FAILED | CANCELED | LOST
  */
 import type { AttemptState, JobStatus } from './job.ts';
 
@@ -25,8 +24,8 @@ const JOB_NEXT: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
 };
 
 const ATTEMPT_NEXT: Readonly<Record<AttemptState, readonly AttemptState[]>> = {
-  SUBMITTING: ['RUNNING', 'COLLECTING', 'SUCCEEDED', 'FAILED', 'CANCELED', 'LOST'],
-  RUNNING: ['COLLECTING', 'SUCCEEDED', 'FAILED', 'CANCELED', 'LOST'],
+  SUBMITTING: ['RUNNING', 'COLLECTING', 'FAILED', 'CANCELED', 'LOST'],
+  RUNNING: ['COLLECTING', 'FAILED', 'CANCELED', 'LOST'],
   COLLECTING: ['SUCCEEDED', 'FAILED', 'CANCELED', 'LOST'],
   SUCCEEDED: [],
   FAILED: [],

@@ -2,6 +2,7 @@
 import type { DurableEvent, LiveEvent } from '../domain/job-event.ts';
 import { present } from '../lib/assert.ts';
 import type { Builder } from './builder.ts';
+import { codedError } from './coded-error.ts';
 import type { GraphqlContext } from './context.ts';
 import { EVENT_TYPES, type JobEventView } from './job-event-view.ts';
 import type { Refs } from './refs.ts';
@@ -22,7 +23,11 @@ export function addJobEvents(builder: Builder, refs: Refs): void {
       job: t.field({
         type: refs.Job,
         description: 'The job as it is when the event is sent.',
-        resolve: async ({ jobId }, _args, { loaders }) => present(await loaders.job.load(jobId), 'job'),
+        resolve: async ({ jobId }, _args, { loaders }) => {
+          const job = await loaders.job.load(jobId);
+          if (!job) throw codedError('NOT_FOUND', 'the job has been deleted');
+          return job;
+        },
       }),
     }),
   });

@@ -15,6 +15,8 @@ export interface Place {
 }
 
 const GATHER_MS = 20;
+/** Ids in one query: SQLite takes 32,766 parameters in a statement. */
+const MAX_BATCH = 1000;
 
 interface Question {
   readonly jobId: string;
@@ -34,7 +36,11 @@ export class PlaceBoard {
           return position === undefined ? null : { position, blockedBy: reasons.get(needsKey) ?? null };
         });
       },
-      { cache: false, batchScheduleFn: (answer) => void clock.after(GATHER_MS, answer) },
+      {
+        cache: false,
+        maxBatchSize: MAX_BATCH,
+        batchScheduleFn: (answer) => void clock.after(GATHER_MS, answer),
+      },
     );
   }
 

@@ -1,5 +1,7 @@
 /** Who a request says it is: its id, kept when it is harmless in logs and headers, and the address the client used. */
+
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Config } from '../config.ts';
 import type { RequestInfo } from '../graphql/context.ts';
 
 const SAFE_ID = /^[A-Za-z0-9][\w.:-]{0,127}$/;
@@ -24,4 +26,12 @@ export function isCrossSite(request: IncomingMessage, allowed: readonly string[]
   const { origin, host } = request.headers;
   if (origin === undefined) return false;
   return !allowed.includes(origin) && origin.replace(/^https?:\/\//, '') !== host;
+}
+
+/** Origins whose pages may call: those of the configuration, and our own as clients see it. */
+export function allowedOrigins({
+  corsOrigins,
+  publicUrl,
+}: Pick<Config, 'corsOrigins' | 'publicUrl'>): string[] {
+  return publicUrl ? [...corsOrigins, new URL(publicUrl).origin] : [...corsOrigins];
 }

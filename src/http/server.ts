@@ -16,7 +16,7 @@ import { addGraphqlRoute } from './graphql-route.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import type { HttpParts } from './parts.ts';
 import { useRequestBodies } from './request-bodies.ts';
-import { requestIdOf } from './request-info.ts';
+import { allowedOrigins, requestIdOf } from './request-info.ts';
 import { WebSocketTransport } from './websocket.ts';
 
 export interface HttpServer extends Service {
@@ -77,7 +77,7 @@ class FastifyServer implements HttpServer {
     const bodies = useRequestBodies({
       maxJsonBytes: config.maxBodyBytes,
       multipart: limits,
-      allowedOrigins: config.corsOrigins,
+      allowedOrigins: allowedOrigins(config),
       clock,
     });
     const schema = schemaOf(parts.workflows);

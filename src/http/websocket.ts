@@ -14,9 +14,8 @@ import type { Clock } from '../lib/clock.ts';
 import { pause } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { HttpParts } from './parts.ts';
-import { isCrossSite, requestIdOf, requestInfoOf } from './request-info.ts';
+import { allowedOrigins, isCrossSite, requestIdOf, requestInfoOf } from './request-info.ts';
 
-const MAX_MESSAGE_BYTES = 256 * 1024;
 const MAX_OPERATIONS_PER_SOCKET = 100;
 const INIT_TIMEOUT_MS = 5000;
 const PING_MS = 12_000;
@@ -49,7 +48,7 @@ export class WebSocketTransport {
     this.#engine = engine;
     this.#log = parts.logger.child({ part: 'websocket' });
     this.#clock = parts.clock;
-    const options: ServerOptions = { noServer: true, maxPayload: MAX_MESSAGE_BYTES };
+    const options: ServerOptions = { noServer: true, maxPayload: parts.config.maxBodyBytes };
     this.#sockets = new WebSocketServer(options);
     this.#sockets.on('headers', (headers, request) => {
       headers.push(`x-request-id: ${this.#requestIds.get(request)}`);
@@ -96,9 +95,8 @@ export class WebSocketTransport {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', (error) => this.#log.debug({ err: error }, 'socket failed'));
-    const { corsOrigins, publicUrl } = this.#parts.config;
     const path = request.url?.split('?', 1)[0];
-    const allowed = publicUrl ? [...corsOrigins, new URL(publicUrl).origin] : corsOrigins;
+    const allowed = allowedOrigins(this.#parts.config);
     const refusal =
       path !== '/graphql' ? '404 Not Found' : isCrossSite(request, allowed) ? '403 Forbidden' : null;
     if (refusal) {

@@ -15,9 +15,9 @@ import type { JsonObject } from '../lib/json.ts';
 import { materialise } from '../workflows/materialise.ts';
 import type { ActiveRun } from './active-run.ts';
 import { collect } from './collect.ts';
-import { type Followed, follow } from './follow.ts';
+import { follow } from './follow.ts';
 import { UPLOAD_PREFIX } from './input-files.ts';
-import { notedIfLong } from './noting.ts';
+import { insist } from './insist.ts';
 import { failed, INTERRUPTED, type Outcome } from './outcome.ts';
 import { resultSender } from './result-sender.ts';
 import { faultOfNodeErrors, faultOfRejection } from './run-faults.ts';
@@ -36,15 +36,8 @@ export async function runAttempt(run: ActiveRun): Promise<Outcome> {
     const posted = await post(run, graph.go);
     if ('end' in posted) return posted.end;
   }
-  const followed = await followNoted(run);
+  const followed = await follow(run);
   return followed.kind === 'ended' ? collect(run, followed.entry) : followed;
-}
-
-async function followNoted(run: ActiveRun): Promise<Followed> {
-  const { attempt, term, adopted } = run.subject;
-  // of an adopted or unanswered prompt, the first look tells
-  if (adopted || run.posted !== 'accepted') return follow(run);
-  return notedIfLong(run, follow(run), () => run.parts.recorder.running(attempt.id, term));
 }
 
 /** Names on the instance by content hash. */
@@ -127,8 +120,8 @@ const POST_DEADLINE_MS = 30_000;
 
 /** Not ended by a cancel: what became of the POST must be known before the prompt can be taken back. */
 async function post(run: ActiveRun, graph: Graph): Promise<Step<null>> {
-  const { member, job, attempt } = run.subject;
-  const { clock, fleetId } = run.parts;
+  const { member, job, attempt, term } = run.subject;
+  const { clock, recorder, fleetId } = run.parts;
   const ticket = member.beginPrompt();
   run.clientId = ticket.clientId;
   run.releaseClientId = ticket.done;
@@ -147,6 +140,7 @@ async function post(run: ActiveRun, graph: Graph): Promise<Step<null>> {
   if (reply.kind === 'accepted') {
     run.posted = 'accepted';
     member.expectStatus(run.postedAt);
+    await insist(run, () => recorder.running(attempt.id, term));
     return { go: null };
   }
   return notAccepted(run, reply);

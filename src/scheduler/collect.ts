@@ -3,7 +3,7 @@ import { decideEnd, type HistoryEntry } from '../comfyui/history.ts';
 import { type Fault, fault } from '../domain/fault.ts';
 import { isObject, type JsonObject } from '../lib/json.ts';
 import type { ActiveRun } from './active-run.ts';
-import { notedIfLong } from './noting.ts';
+import { insist } from './insist.ts';
 import { failed, INTERRUPTED, type Outcome } from './outcome.ts';
 import { resultSender } from './result-sender.ts';
 import { faultOfEnd, faultOfError } from './run-faults.ts';
@@ -19,9 +19,10 @@ export async function collect(run: ActiveRun, entry: HistoryEntry): Promise<Outc
   for (const [node, output] of Object.entries(entry.outputs)) {
     if (isObject(output)) run.outputs.take(node, entry.displayNodes.get(node) ?? node, output as JsonObject);
   }
-  const missing = await notedIfLong(run, run.outputs.settled(), () =>
-    run.parts.recorder.collecting(attempt.id, term),
-  );
+  const [, missing] = await Promise.all([
+    insist(run, () => run.parts.recorder.collecting(attempt.id, term)),
+    run.outputs.settled(),
+  ]);
   if (run.interruption) return INTERRUPTED;
   if (missing) return failed(missing, runMs);
   if (run.outputs.count === 0) return failed(nothingMade(run), runMs);

@@ -54,8 +54,9 @@ export class InputFiles {
   }
 
   async #upload(member: Member, tenant: string, ref: FileRef): Promise<HandOver> {
-    const blob = await this.#storage.open(tenant, ref.sha256).catch(() => null);
+    const blob = await this.#storage.open(tenant, ref.sha256).catch((error: unknown) => unreadable(error));
     if (!blob) return { kind: 'gone' };
+    if ('failure' in blob) return { kind: 'failed', failure: blob.failure };
     const uploaded = await member.http.upload(
       {
         filename: uploadName(ref),
@@ -76,4 +77,10 @@ export const UPLOAD_PREFIX = 'cf_';
 
 function uploadName(ref: FileRef): string {
   return `${UPLOAD_PREFIX}${ref.sha256}.${mime.getExtension(ref.mimeType) ?? 'bin'}`;
+}
+
+/** Storage that fails now may answer later, so this is no verdict on the file. */
+function unreadable(error: unknown): { readonly failure: HttpFailure } {
+  const message = `a stored file could not be opened: ${error instanceof Error ? error.message : String(error)}`;
+  return { failure: { ok: false, reason: 'reset', message } };
 }

@@ -1,16 +1,11 @@
 /** A write of a run that must not be lost because the store is away for a while. */
 import { pause } from '../lib/clock.ts';
-import type { ActiveRun, RunParts } from './active-run.ts';
-
-/** What is needed of a run to go on trying. */
-export type Insisting = Pick<ActiveRun, 'logger' | 'stopSignal'> & {
-  readonly parts: Pick<RunParts, 'clock'>;
-};
+import type { ActiveRun } from './active-run.ts';
 
 const STORE_RETRY_MS = 1000;
 
 /** Tries again until it works; null when the process stops first. */
-export async function insist<T>(run: Insisting, work: () => Promise<T>): Promise<T | null> {
+export async function insist<T>(run: ActiveRun, work: () => Promise<T>): Promise<T | null> {
   for (;;) {
     try {
       return await work();

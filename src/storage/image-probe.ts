@@ -76,15 +76,6 @@ export async function probeImage(content: Content, limits: ImageLimits = {}): Pr
   return { ok: true, mimeType, width, height, animated: frames > 1 };
 }
 
-/** For outputs, which came from our own instances: type and size from the header where it is a picture we know, else null. */
-export async function describePicture(content: Content): Promise<ImageFacts | null> {
-  const unlimited = { types: PICTURE_TYPES, maxPixels: Infinity, maxSide: Infinity };
-  const probe = await probeImage(content, unlimited);
-  if (!probe.ok) return null;
-  const { mimeType, width, height, animated } = probe;
-  return { mimeType, width, height, animated };
-}
-
 interface Header {
   readonly width: number;
   readonly height: number;

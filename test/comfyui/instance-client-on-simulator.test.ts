@@ -4,7 +4,6 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { decideEnd } from '../../src/comfyui/history.ts';
-import { InstanceClient } from '../../src/comfyui/instance-client.ts';
 import type { ComfyMessage } from '../../src/comfyui/messages.ts';
 import { collectOutputItems } from '../../src/comfyui/output-items.ts';
 import { placeInQueue } from '../../src/comfyui/queue.ts';
@@ -15,6 +14,7 @@ import { createLogger } from '../../src/lib/logger.ts';
 import type { SimulatorOptions } from '../../src/simulator/options.ts';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts';
 import { eventually } from '../support/eventually.ts';
+import { InstanceClient } from '../support/instance-client.ts';
 
 const SOON = { deadlineMs: 5000 };
 const ends: (() => Promise<void>)[] = [];

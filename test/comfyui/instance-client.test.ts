@@ -2,9 +2,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocketServer } from 'ws';
-import { InstanceClient } from '../../src/comfyui/instance-client.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { eventually } from '../support/eventually.ts';
+import { InstanceClient } from '../support/instance-client.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 import { sendJson } from './http-server.ts';
 

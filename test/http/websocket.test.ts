@@ -147,7 +147,7 @@ describe('operations over WebSocket', () => {
 
   it('may not be larger than the limit', async () => {
     const bare = await connect();
-    bare.socket.send('x'.repeat(300_000));
+    bare.socket.send('x'.repeat(1_100_000));
     expect(await bare.closed).toBe(1009);
     expect((await fetch(`${gateway.url}/live`)).status).toBe(200);
   });

@@ -131,7 +131,7 @@ describe('recorder.queue', () => {
     const waiting = await bench.waiting();
     const before = bench.told.length;
     await bench.recorder.assign(assignment(waiting, bench.ids(), 0));
-    await bench.recorder.complete(attemptId, TERM - 1, 1);
+    await bench.recorder.complete(attemptId, TERM, 1);
     await bench.recorder.remove(alice, jobId);
     await bench.recorder.queue(alice, newJob(bench.ids()), undefined, { maxQueued: 1 });
     expect(bench.told).toHaveLength(before);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { describePicture, PICTURE_TYPES, probeImage, sniffType } from '../../src/storage/image-probe.ts';
+import { PICTURE_TYPES, probeImage, sniffType } from '../../src/storage/image-probe.ts';
 import { animation, type PictureFormat, picture, pngOf } from './pictures.ts';
 
 const FORMATS: readonly PictureFormat[] = ['png', 'jpeg', 'webp', 'gif', 'avif'];
@@ -149,25 +149,5 @@ describe('probeImage', () => {
         expect(await sniffType(bytes)).not.toBe('');
       }),
     );
-  });
-});
-
-describe('describePicture', () => {
-  it.each(FORMATS)('tells the type and the size of a %s output', async (format) => {
-    const facts = { mimeType: `image/${format}`, width: 300, height: 200, animated: false };
-    expect(await describePicture(await picture(format))).toEqual(facts);
-  });
-
-  it('knows an animation', async () => {
-    expect(await describePicture(await animation('gif', 3))).toMatchObject({ animated: true, height: 32 });
-  });
-
-  it('has no limit of size, since our own instances made it', async () => {
-    expect(await describePicture(pngOf(30_000, 30_000, new Uint8Array(10)))).toMatchObject({ width: 30_000 });
-  });
-
-  it('answers null for what is no picture', async () => {
-    expect(await describePicture(Buffer.from('hello'))).toBeNull();
-    expect(await describePicture(Buffer.alloc(0))).toBeNull();
   });
 });

@@ -1,12 +1,13 @@
 /** Everything that speaks to one ComfyUI instance: its HTTP calls and its socket, started and stopped together. */
-import type { Clock } from '../lib/clock.ts';
-import type { Logger } from '../lib/logger.ts';
-import { type Service, startAll, stopAll } from '../lib/service.ts';
-import { type CancelOptions, type CancelOutcome, cancelPrompt } from './cancel.ts';
-import { ComfyHttp } from './http.ts';
-import { HttpTransport } from './http-transport.ts';
-import { ComfySocket } from './socket.ts';
-import type { ComfySocketOptions } from './socket-options.ts';
+
+import { type CancelOptions, type CancelOutcome, cancelPrompt } from '../../src/comfyui/cancel.ts';
+import { ComfyHttp } from '../../src/comfyui/http.ts';
+import { HttpTransport } from '../../src/comfyui/http-transport.ts';
+import { ComfySocket } from '../../src/comfyui/socket.ts';
+import type { ComfySocketOptions } from '../../src/comfyui/socket-options.ts';
+import type { Clock } from '../../src/lib/clock.ts';
+import type { Logger } from '../../src/lib/logger.ts';
+import { type Service, startAll, stopAll } from '../../src/lib/service.ts';
 
 export interface InstanceClientOptions {
   /** Base URL, http or https. */

@@ -43,7 +43,7 @@ describe('files for instances', () => {
     expect(a.uploaded).toHaveLength(2);
   });
 
-  it('are tried again after a failure, whatever it was', async () => {
+  it('are tried again after storage failed, which is no verdict on the file', async () => {
     let opened = 0;
     const storage = stored(async () => {
       opened++;
@@ -52,8 +52,15 @@ describe('files for instances', () => {
     });
     const files = new InputFiles(storage);
     const { member } = instance('a');
-    expect(await files.handOver(member, 'default', ref(1))).toEqual({ kind: 'gone' });
+    const first = await files.handOver(member, 'default', ref(1));
+    expect(first).toMatchObject({ kind: 'failed', failure: { reason: 'reset' } });
     expect(await files.handOver(member, 'default', ref(1))).toMatchObject({ kind: 'there' });
+  });
+
+  it('are gone when storage has none of them', async () => {
+    const files = new InputFiles(stored(async () => null));
+    const { member } = instance('a');
+    expect(await files.handOver(member, 'default', ref(1))).toEqual({ kind: 'gone' });
   });
 
   it('are remembered in bounded memory, the latest longest', async () => {

@@ -1,24 +1,12 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Graph } from '../../src/domain/graph.ts';
 import { defaultViewer } from '../../src/domain/viewer.ts';
 import { eventually } from '../support/eventually.ts';
-import { failingGraph, Rig, type RigOptions, sleepGraph } from './rig.ts';
-
-let rig: Rig | undefined;
-
-async function start(options: RigOptions = {}): Promise<Rig> {
-  rig = await Rig.start(options);
-  return rig;
-}
-
-afterEach(async () => {
-  await rig?.stop();
-  rig = undefined;
-});
+import { failingGraph, sleepGraph, startRig } from './rig.ts';
 
 describe('a job that fails', () => {
   it('is tried again when a node raises, and ends FAILED with the node when attempts are used up', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const id = await gateway.submit(failingGraph('ValueError', 'rig failure\nsecond line'));
     const job = await gateway.ended(id);
     expect(job).toMatchObject({
@@ -41,13 +29,13 @@ describe('a job that fails', () => {
   });
 
   it('knows out of memory by the error text', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const id = await gateway.submit(failingGraph('OOM', 'Allocation on device'), { maxAttempts: 1 });
     expect((await gateway.ended(id)).error?.code).toBe('OUT_OF_MEMORY');
   });
 
   it('is final at once when the instance refuses the workflow', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const graph: Graph = {
       '1': { class_type: 'RigSleep', inputs: { seconds: -5, steps: 2, preview: 'none', salt: 1 } },
       '2': { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
@@ -62,7 +50,7 @@ describe('a job that fails', () => {
   });
 
   it('is final when only some of its outputs would run, and the prompt is taken back', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const good = sleepGraph(5, 100);
     const bad: Graph = {
       ...good,
@@ -75,7 +63,7 @@ describe('a job that fails', () => {
   });
 
   it('is told which node blocked its output', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const graph: Graph = {
       '1': { class_type: 'RigBlock', inputs: { message: 'not today', salt: 1 } },
       '2': { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
@@ -85,7 +73,7 @@ describe('a job that fails', () => {
   });
 
   it('fails when it ends without any output', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const graph: Graph = {
       '1': { class_type: 'RigNoise', inputs: { width: 8, height: 8, batch: 1, salt: 77 } },
       '2': { class_type: 'RigSilentOutput', inputs: { image: ['1', 0] } },
@@ -94,7 +82,7 @@ describe('a job that fails', () => {
   });
 
   it('times out, is stopped on the instance and tried again', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const id = await gateway.submit(sleepGraph(30, 600), { timeoutMs: 300, maxAttempts: 2 });
     const job = await gateway.ended(id);
     expect(job).toMatchObject({ status: 'FAILED', chargedAttempts: 2, error: { code: 'TIMEOUT' } });
@@ -103,7 +91,7 @@ describe('a job that fails', () => {
   });
 
   it('is tried again when somebody interrupts it on the instance', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const id = await gateway.submit(sleepGraph(0.6, 30));
     await eventually(() => gateway.executions().length === 1);
     await fetch(`${gateway.simulator.url}/interrupt`, { method: 'POST', body: '{}' });
@@ -112,7 +100,7 @@ describe('a job that fails', () => {
   });
 
   it('withdraws the outputs of a failed attempt', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const graph: Graph = {
       '1': { class_type: 'RigText', inputs: { text: 'early' } },
       ...Object.fromEntries(
@@ -132,7 +120,7 @@ describe('a job that fails', () => {
 
 describe('canceling', () => {
   it('takes a waiting job out of the queue', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const blocker = await gateway.submit(sleepGraph(0.3));
     const id = await gateway.submit(sleepGraph(0.02));
     expect((await gateway.recorder.cancel(defaultViewer, id)).kind).toBe('canceled');
@@ -144,7 +132,7 @@ describe('canceling', () => {
   });
 
   it('stops a running job, and its place is given away only when the instance is free', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const id = await gateway.submit(sleepGraph(30, 600));
     await eventually(() => gateway.executions().length === 1);
     await gateway.recorder.cancel(defaultViewer, id);
@@ -158,7 +146,7 @@ describe('canceling', () => {
   });
 
   it('stops a job whenever it is canceled', async () => {
-    const gateway = await start({ simulators: [{}, {}] });
+    const gateway = await startRig({ simulators: [{}, {}] });
     const ids: string[] = [];
     for (let n = 0; n < 24; n++) {
       const id = await gateway.submit(sleepGraph(0.1, 5));
@@ -178,7 +166,7 @@ describe('canceling', () => {
   });
 
   it('frees the instance after a restart too', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const id = await gateway.submit(sleepGraph(30, 600));
     await eventually(() => gateway.executions().length === 1);
     const recorder = gateway.recorder;

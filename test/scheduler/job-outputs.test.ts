@@ -1,20 +1,8 @@
 import sharp from 'sharp';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { FileRef, Graph, Json } from '../../src/domain/graph.ts';
 import type { Output } from '../../src/domain/output.ts';
-import { Rig, type RigOptions } from './rig.ts';
-
-let rig: Rig | undefined;
-
-async function start(options: RigOptions = {}): Promise<Rig> {
-  rig = await Rig.start(options);
-  return rig;
-}
-
-afterEach(async () => {
-  await rig?.stop();
-  rig = undefined;
-});
+import { type Rig, startRig } from './rig.ts';
 
 let salt = 1000;
 
@@ -41,7 +29,7 @@ async function bytesOf(gateway: Rig, output: Output | undefined): Promise<Buffer
 
 describe('the outputs of a job', () => {
   it('are every picture of a batch, in order', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const outputs = await outputsOf(gateway, graphOf('SaveImage', { filename_prefix: 'x' }, 5));
     expect(outputs.map(({ node, ordinal, kind }) => ({ node, ordinal, kind }))).toEqual(
       [0, 1, 2, 3, 4].map((ordinal) => ({ node: '2', ordinal, kind: 'image' })),
@@ -57,14 +45,14 @@ describe('the outputs of a job', () => {
   });
 
   it('are pictures when they are animated WebP', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const inputs = { filename_prefix: 'x', fps: 6, lossless: true, quality: 80, method: 'default' };
     const [output] = await outputsOf(gateway, graphOf('SaveAnimatedWEBP', inputs, 3));
     expect(output).toMatchObject({ kind: 'image', mimeType: 'image/webp', width: 16, height: 24 });
   });
 
   it('are files when they are video', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const inputs = { filename_prefix: 'x', codec: 'vp9', fps: 6, crf: 32 };
     const [output] = await outputsOf(gateway, graphOf('SaveWEBM', inputs, 3));
     expect(output).toMatchObject({ kind: 'file', mimeType: 'video/webm', width: null });
@@ -72,7 +60,7 @@ describe('the outputs of a job', () => {
   });
 
   it('are files when they are sound', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const [output] = await outputsOf(gateway, {
       '1': { class_type: 'EmptyAudio', inputs: { duration: 0.1, sample_rate: 44100, channels: 2 } },
       '2': { class_type: 'SaveAudio', inputs: { audio: ['1', 0], filename_prefix: 'x' } },
@@ -81,7 +69,7 @@ describe('the outputs of a job', () => {
   });
 
   it('are texts, files and previews side by side; what is neither is left out', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const outputs = await outputsOf(gateway, {
       '1': { class_type: 'RigNoise', inputs: { width: 8, height: 8, batch: 1, salt: 5 } },
       '2': { class_type: 'RigMixedOutputs', inputs: { salt: 6 } },
@@ -100,7 +88,7 @@ describe('the outputs of a job', () => {
   });
 
   it('are those that a node sends over the socket', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     for (const [classType, inputs] of [
       ['SaveImageWebsocket', {}],
       ['ETN_SendImageWebSocket', { format: 'PNG' }],
@@ -112,13 +100,13 @@ describe('the outputs of a job', () => {
   });
 
   it('say that a result sent over the socket is missing when there is none', async () => {
-    const gateway = await start({ config: { comfyuiWebsocket: false } });
+    const gateway = await startRig({ config: { comfyuiWebsocket: false } });
     const id = await gateway.submit(graphOf('SaveImageWebsocket', {}), { maxAttempts: 1 });
     expect((await gateway.ended(id)).error).toMatchObject({ code: 'OUTPUT_UNAVAILABLE', nodeId: '2' });
   });
 
   it('are complete when everything came from the cache, in files of their own', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const graph = graphOf('SaveImage', { filename_prefix: 'same' });
     const [first] = await outputsOf(gateway, graph);
     const [second] = await outputsOf(gateway, graph);
@@ -130,7 +118,7 @@ describe('the outputs of a job', () => {
   });
 
   it('appear while the job still runs', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const id = await gateway.submit({
       '1': { class_type: 'RigText', inputs: { text: 'first' } },
       '2': { class_type: 'RigSleep', inputs: { seconds: 1, steps: 10, preview: 'none', salt: 9 } },
@@ -147,7 +135,7 @@ describe('the outputs of a job', () => {
   });
 
   it('belong to the node of the submitted graph when a node made at run time gave them', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const outputs = await outputsOf(gateway, {
       '1': { class_type: 'RigExpand', inputs: { seconds: 0.02, salt: 3, fail: false } },
       '2': { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
@@ -171,7 +159,7 @@ describe('the files a job takes', () => {
 
   for (const faults of [{}, { uploadRenames: true }]) {
     it(`are uploaded under their content's name, whatever name the instance gives (${JSON.stringify(faults)})`, async () => {
-      const gateway = await start({ simulators: [{ faults }] });
+      const gateway = await startRig({ simulators: [{ faults }] });
       const image = await storedPicture(gateway, 'name');
       const [output] = await outputsOf(gateway, load(image));
       expect(output).toMatchObject({ width: 20, height: 10 });
@@ -180,14 +168,14 @@ describe('the files a job takes', () => {
   }
 
   it('go into the graph as base64 where the node wants it', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const image = await storedPicture(gateway, 'base64');
     const [output] = await outputsOf(gateway, load(image, 'ETN_LoadImageBase64'));
     expect(output).toMatchObject({ width: 20, height: 10 });
   });
 
   it('are uploaded again after the instance was away', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const image = await storedPicture(gateway, 'name');
     await outputsOf(gateway, load(image));
     await gateway.simulator.control.restart();
@@ -196,7 +184,7 @@ describe('the files a job takes', () => {
 
   for (const as of ['name', 'base64'] as const) {
     it(`fail the job for good when they are gone (${as})`, async () => {
-      const gateway = await start();
+      const gateway = await startRig();
       const image = { $file: { sha256: 'a'.repeat(64), mimeType: 'image/png', as } };
       const job = await gateway.ended(await gateway.submit(load(image)));
       expect(job).toMatchObject({ status: 'FAILED', attemptCount: 1, error: { code: 'INPUT_UNAVAILABLE' } });

@@ -1,24 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { defaultViewer } from '../../src/domain/viewer.ts';
 import { eventually } from '../support/eventually.ts';
-import { Rig, type RigOptions, sleepGraph } from './rig.ts';
-
-let rig: Rig | undefined;
-
-async function start(options: RigOptions = {}): Promise<Rig> {
-  rig = await Rig.start(options);
-  return rig;
-}
-
-afterEach(async () => {
-  await rig?.stop();
-  rig = undefined;
-});
+import { sleepGraph, startRig } from './rig.ts';
 
 describe('jobs, while things break', () => {
   it('complete without any WebSocket', async () => {
-    const gateway = await start({ simulators: [{ faults: { refuseSockets: true } }] });
+    const gateway = await startRig({ simulators: [{ faults: { refuseSockets: true } }] });
     const ids = [await gateway.submit(sleepGraph(0.2)), await gateway.submit(sleepGraph(0.02))];
     for (const id of ids) expect((await gateway.ended(id)).status).toBe('COMPLETED');
     expect(gateway.executions()).toHaveLength(2);
@@ -26,14 +14,14 @@ describe('jobs, while things break', () => {
   });
 
   it('complete when the socket is switched off', async () => {
-    const gateway = await start({ config: { comfyuiWebsocket: false } });
+    const gateway = await startRig({ config: { comfyuiWebsocket: false } });
     expect((await gateway.ended(await gateway.submit(sleepGraph(0.1)))).status).toBe('COMPLETED');
     expect(gateway.simulator.control.socketCount()).toBe(0);
     expect(gateway.fleet.instances()[0]?.instance.health).toBe('HEALTHY');
   });
 
   it('complete when the socket is deaf, which is noticed and cured', async () => {
-    const gateway = await start({ simulators: [{ faults: { deafSockets: true } }] });
+    const gateway = await startRig({ simulators: [{ faults: { deafSockets: true } }] });
     await eventually(() => gateway.fleet.instances()[0]?.listening);
     const id = await gateway.submit(sleepGraph(0.1));
     expect((await gateway.ended(id)).status).toBe('COMPLETED');
@@ -45,7 +33,7 @@ describe('jobs, while things break', () => {
   });
 
   it('complete when the socket is cut in the middle of a run', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const id = await gateway.submit(sleepGraph(0.6, 30));
     await eventually(() => gateway.executions().length === 1);
     gateway.simulator.control.hangUp();
@@ -55,7 +43,7 @@ describe('jobs, while things break', () => {
 
   it('leave their instance at once when they are canceled in the moment they are given to it', async () => {
     // the rows are not compared again within this test: only the hint of the cancel can free the instance
-    const gateway = await start({ config: { reconcileIntervalMs: 60_000 } });
+    const gateway = await startRig({ config: { reconcileIntervalMs: 60_000 } });
     const id = randomUUID();
     let canceled: Promise<unknown> | undefined;
     gateway.store.onQuery((sql) => {
@@ -71,7 +59,7 @@ describe('jobs, while things break', () => {
   });
 
   it('time out in time while their file is on its way to an instance that has frozen', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     await eventually(() => gateway.fleet.instances()[0]?.listening);
     const put = await gateway.storage.put('default', [Buffer.from('a picture')], { maxBytes: 100 });
     if (!put.stored) throw new Error(put.reason);
@@ -84,7 +72,7 @@ describe('jobs, while things break', () => {
   });
 
   it('complete when history is written late', async () => {
-    const gateway = await start({ simulators: [{ faults: { lateHistoryMs: 700 } }] });
+    const gateway = await startRig({ simulators: [{ faults: { lateHistoryMs: 700 } }] });
     const id = await gateway.submit(sleepGraph(0.05));
     expect((await gateway.ended(id)).status).toBe('COMPLETED');
     expect(await gateway.outputs(id)).toHaveLength(1);
@@ -92,13 +80,13 @@ describe('jobs, while things break', () => {
   });
 
   it('complete when history is written late and there is no socket', async () => {
-    const gateway = await start({ simulators: [{ faults: { lateHistoryMs: 700, refuseSockets: true } }] });
+    const gateway = await startRig({ simulators: [{ faults: { lateHistoryMs: 700, refuseSockets: true } }] });
     expect((await gateway.ended(await gateway.submit(sleepGraph(0.05)))).status).toBe('COMPLETED');
     expect(gateway.executions()).toHaveLength(1);
   });
 
   it('never publish an output that was cut short on its way', async () => {
-    const gateway = await start({ simulators: [{ faults: { cutBodies: 30 } }] });
+    const gateway = await startRig({ simulators: [{ faults: { cutBodies: 30 } }] });
     const id = await gateway.submit(sleepGraph(0.02), { maxAttempts: 1 });
     const job = await gateway.ended(id);
     expect(job).toMatchObject({ status: 'FAILED', error: { code: 'OUTPUT_UNAVAILABLE' } });
@@ -108,7 +96,7 @@ describe('jobs, while things break', () => {
   });
 
   it('fetch an output again that was cut short once', async () => {
-    const gateway = await start({ simulators: [{ faults: { cutBodies: 30 } }] });
+    const gateway = await startRig({ simulators: [{ faults: { cutBodies: 30 } }] });
     const id = await gateway.submit(sleepGraph(0.02), { maxAttempts: 1 });
     await eventually(async () => (await gateway.attempts(id))[0]?.state === 'COLLECTING');
     gateway.simulator.control.clearFaults();
@@ -116,7 +104,7 @@ describe('jobs, while things break', () => {
   });
 
   it('run again elsewhere, at no charge, when their instance dies', async () => {
-    const gateway = await start({ simulators: [{}, {}] });
+    const gateway = await startRig({ simulators: [{}, {}] });
     const id = await gateway.submit(sleepGraph(1, 20));
     const victim = await eventually(() =>
       gateway.simulators.find((one) => one.control.executions().length > 0),
@@ -128,7 +116,7 @@ describe('jobs, while things break', () => {
   });
 
   it('run again when their instance restarts and has forgotten them', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const id = await gateway.submit(sleepGraph(0.6, 20));
     await eventually(() => gateway.executions().length === 1);
     await gateway.simulator.control.restart();
@@ -137,7 +125,7 @@ describe('jobs, while things break', () => {
   });
 
   it('run again elsewhere when their instance freezes, and the forgotten prompt is swept away', async () => {
-    const gateway = await start({ simulators: [{}, {}] });
+    const gateway = await startRig({ simulators: [{}, {}] });
     const id = await gateway.submit(sleepGraph(2.5, 50));
     const victim = await eventually(() =>
       gateway.simulators.find((one) => one.control.executions().length > 0),
@@ -154,7 +142,9 @@ describe('jobs, while things break', () => {
   });
 
   it('are found again when the instance dies while it answers the POST', async () => {
-    const gateway = await start({ simulators: [{ faults: { crashOnPrompt: true, restartAfterMs: 100 } }] });
+    const gateway = await startRig({
+      simulators: [{ faults: { crashOnPrompt: true, restartAfterMs: 100 } }],
+    });
     const id = await gateway.submit(sleepGraph(0.05));
     await eventually(() => !gateway.simulator.control.alive());
     gateway.simulator.control.clearFaults();
@@ -165,14 +155,14 @@ describe('jobs, while things break', () => {
   });
 
   it('fail, charged, on an instance that answers every POST with an error', async () => {
-    const gateway = await start({ simulators: [{ faults: { refusePrompts: 500 } }] });
+    const gateway = await startRig({ simulators: [{ faults: { refusePrompts: 500 } }] });
     const id = await gateway.submit(sleepGraph(0.02), { maxAttempts: 1 });
     expect(await gateway.ended(id)).toMatchObject({ status: 'FAILED', error: { code: 'SUBMIT_FAILED' } });
     expect(gateway.executions()).toEqual([]);
   });
 
   it('survive a lost hint', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const id = await gateway.submit(sleepGraph(0.02));
     await gateway.ended(id);
     // a job that only its row tells of
@@ -188,7 +178,7 @@ describe('jobs, while things break', () => {
 
 describe('an attempt that nobody follows', () => {
   it('is followed again', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const id = await gateway.submit(sleepGraph(1, 10));
     const { recorder } = gateway;
     // our own code fails where it must not

@@ -1,5 +1,7 @@
 /** A scheduler with everything real below it: simulated instances, an SQLite store, files on disk, the memory bus. */
+
 import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
 import { type Config, parseConfig } from '../../src/config.ts';
 import { needsKey, needsOf } from '../../src/domain/capabilities.ts';
 import { fileRefsOf } from '../../src/domain/file-refs.ts';
@@ -205,6 +207,13 @@ export class Rig {
   executions() {
     return this.simulators.flatMap((one) => [...one.control.executions()]);
   }
+}
+
+/** A started rig that stops when the test ends. */
+export async function startRig(options: RigOptions = {}): Promise<Rig> {
+  const rig = await Rig.start(options);
+  onTestFinished(() => rig.stop());
+  return rig;
 }
 
 let salt = 0;

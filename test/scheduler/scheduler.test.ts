@@ -1,19 +1,7 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { JobMessage } from '../../src/events/messages.ts';
 import { eventually } from '../support/eventually.ts';
-import { Rig, type RigOptions, sleepGraph } from './rig.ts';
-
-let rig: Rig | undefined;
-
-async function start(options: RigOptions = {}): Promise<Rig> {
-  rig = await Rig.start(options);
-  return rig;
-}
-
-afterEach(async () => {
-  await rig?.stop();
-  rig = undefined;
-});
+import { sleepGraph, startRig } from './rig.ts';
 
 function jobMessages(heard: readonly { kind: string }[]): JobMessage[] {
   return heard.filter((message): message is JobMessage => message.kind === 'job');
@@ -21,7 +9,7 @@ function jobMessages(heard: readonly { kind: string }[]): JobMessage[] {
 
 describe('the scheduler', () => {
   it('runs a job on an instance and stores what it made', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const id = await gateway.submit(sleepGraph(0.05));
     const job = await gateway.ended(id);
     expect(job).toMatchObject({ status: 'COMPLETED', error: null, attemptCount: 1 });
@@ -33,7 +21,7 @@ describe('the scheduler', () => {
   });
 
   it('writes of an attempt that lasts that its instance runs it', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const id = await gateway.submit(sleepGraph(0.6, 20));
     const running = await eventually(async () =>
       (await gateway.attempts(id)).find(({ state }) => state === 'RUNNING'),
@@ -43,7 +31,7 @@ describe('the scheduler', () => {
   });
 
   it('tells every step of a sampler as progress that never falls, with the time that remains', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const blocker = await gateway.submit(sleepGraph(0.1));
     const id = await gateway.submit(sleepGraph(0.4, 20, 'JPEG'));
     const heard = await gateway.listen(id);
@@ -70,7 +58,7 @@ describe('the scheduler', () => {
   });
 
   it('numbers live messages with the cursor of the durable event before them', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const blocker = await gateway.submit(sleepGraph(0.05));
     const id = await gateway.submit(sleepGraph(0.1));
     const heard = await gateway.listen(id);
@@ -91,14 +79,14 @@ describe('the scheduler', () => {
   });
 
   it('leaves nothing of a run on the bus once it has ended', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const id = await gateway.submit(sleepGraph(0.1, 5, 'JPEG'));
     await gateway.ended(id);
     expect((await gateway.bus.latest([id])).get(id)).toBeUndefined();
   });
 
   it('spreads jobs over the instances, one at a time on each', async () => {
-    const gateway = await start({ simulators: [{}, {}, {}] });
+    const gateway = await startRig({ simulators: [{}, {}, {}] });
     const ids = await Promise.all(Array.from({ length: 9 }, () => gateway.submit(sleepGraph(0.1))));
     const jobs = await Promise.all(ids.map((id) => gateway.ended(id)));
     expect(jobs.map((job) => job.status)).toEqual(Array(9).fill('COMPLETED'));
@@ -108,7 +96,7 @@ describe('the scheduler', () => {
   });
 
   it('serves the highest priority first and equal ones by arrival', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const blocker = await gateway.submit(sleepGraph(0.3));
     await eventually(async () => (await gateway.job(blocker)).status === 'PROCESSING');
     const low = await gateway.submit(sleepGraph(0.02), { priority: 1 });
@@ -127,7 +115,7 @@ describe('the scheduler', () => {
   });
 
   it('keeps to the limit of the whole fleet', async () => {
-    const gateway = await start({ simulators: [{}, {}], config: { maxConcurrentJobs: 1 } });
+    const gateway = await startRig({ simulators: [{}, {}], config: { maxConcurrentJobs: 1 } });
     const ids = await Promise.all(Array.from({ length: 4 }, () => gateway.submit(sleepGraph(0.05))));
     await Promise.all(ids.map((id) => gateway.ended(id)));
     const runs = gateway.executions().sort((a, b) => a.startedAt - b.startedAt);
@@ -138,7 +126,7 @@ describe('the scheduler', () => {
   });
 
   it('gives two identical jobs files of their own', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const graph = sleepGraph(0.02);
     const ids = [await gateway.submit(graph), await gateway.submit(graph)];
     for (const id of ids) expect((await gateway.ended(id)).status).toBe('COMPLETED');
@@ -147,7 +135,7 @@ describe('the scheduler', () => {
   });
 
   it('says why jobs wait while no instance is up, and runs them once one answers', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     await gateway.simulator.control.crash();
     await eventually(() => gateway.fleet.instances()[0]?.instance.health === 'UNHEALTHY');
     const id = await gateway.submit(sleepGraph(0.02));
@@ -168,7 +156,7 @@ describe('the scheduler', () => {
   });
 
   it('says which model is missing', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     await eventually(() => gateway.fleet.instances()[0]?.inventory);
     const id = await gateway.submit({
       '1': { class_type: 'UpscaleModelLoader', inputs: { model_name: 'nowhere.pth' } },
@@ -186,7 +174,7 @@ describe('the scheduler', () => {
   });
 
   it('fails a job whose deadline passes while it waits, with what it waited for', async () => {
-    const gateway = await start({ simulators: [], urls: ['http://127.0.0.1:9'] });
+    const gateway = await startRig({ simulators: [], urls: ['http://127.0.0.1:9'] });
     await eventually(() => gateway.fleet.instances()[0]?.instance.health === 'UNHEALTHY');
     const id = await gateway.submit(sleepGraph(0.02), { deadlineAt: Date.now() + 500 });
     const job = await gateway.ended(id);
@@ -195,7 +183,7 @@ describe('the scheduler', () => {
   });
 
   it('leaves prompts of others alone and counts them', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const { url, control } = gateway.simulator;
     const foreign = { prompt: sleepGraph(0.5), client_id: 'a person' };
     const answer = await fetch(`${url}/prompt`, { method: 'POST', body: JSON.stringify(foreign) });
@@ -207,7 +195,7 @@ describe('the scheduler', () => {
   });
 
   it('stops at once and leaves what runs to the next start, which runs nothing twice', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const id = await gateway.submit(sleepGraph(1, 20));
     await eventually(async () => (await gateway.attempts(id))[0]?.state === 'RUNNING');
     await gateway.shutDown();
@@ -221,7 +209,7 @@ describe('the scheduler', () => {
   });
 
   it('adopts a run that ended while nobody was there', async () => {
-    const gateway = await start();
+    const gateway = await startRig();
     const id = await gateway.submit(sleepGraph(0.3));
     await eventually(async () => (await gateway.attempts(id))[0]?.state === 'RUNNING');
     await gateway.shutDown();

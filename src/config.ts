@@ -33,27 +33,39 @@ export interface Config {
   readonly maxAttempts: number;
   readonly retryBaseMs: number;
   readonly retryCapMs: number;
+  readonly maxCrashes: number;
+  readonly retryBudgetPercent: number;
   readonly maxJobsPerInstance: number;
   readonly maxConcurrentJobs: number | null;
   readonly maxQueuedJobs: number;
   readonly probeIntervalMs: number;
   readonly probeTimeoutMs: number;
   readonly unhealthyAfterMisses: number;
+  readonly breakerThreshold: number;
+  readonly breakerOpenMs: number;
+  readonly canaryTimeoutMs: number;
   readonly reconcileIntervalMs: number;
   readonly silenceMs: number;
   readonly submitGraceMs: number;
   readonly refusedLostMs: number;
   readonly unreachableLostMs: number;
+  readonly stalledStartMs: number;
   readonly maxUploadBytes: number;
   readonly maxUploadPixels: number;
   readonly maxBodyBytes: number;
   readonly maxOutputBytes: number;
+  readonly maxJobOutputBytes: number;
+  readonly maxTransfers: number;
+  readonly minTransferRate: number;
+  readonly storageFullPatienceMs: number;
   readonly allowPrivateImageUrls: boolean;
   readonly signingKeys: readonly string[];
   readonly fileUrlTtlMs: number;
   readonly graphiql: boolean;
   readonly comfyuiWebsocket: boolean;
+  readonly shutdownDelayMs: number;
   readonly shutdownGraceMs: number;
+  readonly crashAt: string | undefined;
 }
 
 /** The environment could not be understood; the message lists every problem, one a line. */
@@ -101,27 +113,39 @@ const environment = z.object({
   JOB_MAX_ATTEMPTS: integer(1, 10).default(3),
   RETRY_BASE_MS: milliseconds(1000),
   RETRY_CAP_MS: milliseconds(60_000),
+  JOB_MAX_CRASHES: integer(1, 1000).default(2),
+  RETRY_BUDGET_PERCENT: integer(1, 100).default(10),
   MAX_JOBS_PER_INSTANCE: integer(1, 64).default(1),
   MAX_CONCURRENT_JOBS: integer(1, 1_000_000).optional(),
   MAX_QUEUED_JOBS: integer(1, 10_000_000).default(10_000),
   PROBE_INTERVAL_MS: milliseconds(5000),
   PROBE_TIMEOUT_MS: milliseconds(3000),
   UNHEALTHY_AFTER_MISSES: integer(1, 100).default(3),
+  BREAKER_THRESHOLD: integer(1, 1000).default(3),
+  BREAKER_OPEN_MS: milliseconds(30_000),
+  CANARY_TIMEOUT_MS: milliseconds(10_000),
   RECONCILE_INTERVAL_MS: milliseconds(10_000),
   SILENCE_MS: milliseconds(15_000),
   SUBMIT_GRACE_MS: milliseconds(30_000),
   REFUSED_LOST_MS: milliseconds(10_000),
   UNREACHABLE_LOST_MS: milliseconds(45_000),
+  STALLED_START_MS: milliseconds(30_000),
   MAX_UPLOAD_BYTES: bytes(10 * 2 ** 20),
   MAX_UPLOAD_PIXELS: integer(1, 1_000_000_000).default(50_000_000),
   MAX_BODY_BYTES: bytes(2 ** 20),
   MAX_OUTPUT_BYTES: bytes(2 ** 30),
+  MAX_JOB_OUTPUT_BYTES: bytes(4 * 2 ** 30),
+  MAX_TRANSFERS: integer(1, 1000).default(32),
+  MIN_TRANSFER_RATE: bytes(64 * 1024),
+  STORAGE_FULL_PATIENCE_MS: milliseconds(3_600_000),
   ALLOW_PRIVATE_IMAGE_URLS: flag('false'),
   SIGNING_KEYS: list,
   FILE_URL_TTL_MS: milliseconds(3_600_000),
   GRAPHIQL: flag('true'),
   COMFYUI_WEBSOCKET: flag('true'),
+  SHUTDOWN_DELAY_MS: milliseconds(0, 0),
   SHUTDOWN_GRACE_MS: milliseconds(6000),
+  CRASH_AT: z.string().optional(),
 });
 
 /** Parses the environment; empty variables count as unset. @throws ConfigError naming every problem. */
@@ -190,26 +214,38 @@ function toConfig(
     maxAttempts: env.JOB_MAX_ATTEMPTS,
     retryBaseMs: env.RETRY_BASE_MS,
     retryCapMs: env.RETRY_CAP_MS,
+    maxCrashes: env.JOB_MAX_CRASHES,
+    retryBudgetPercent: env.RETRY_BUDGET_PERCENT,
     maxJobsPerInstance: env.MAX_JOBS_PER_INSTANCE,
     maxConcurrentJobs: env.MAX_CONCURRENT_JOBS ?? null,
     maxQueuedJobs: env.MAX_QUEUED_JOBS,
     probeIntervalMs: env.PROBE_INTERVAL_MS,
     probeTimeoutMs: env.PROBE_TIMEOUT_MS,
     unhealthyAfterMisses: env.UNHEALTHY_AFTER_MISSES,
+    breakerThreshold: env.BREAKER_THRESHOLD,
+    breakerOpenMs: env.BREAKER_OPEN_MS,
+    canaryTimeoutMs: env.CANARY_TIMEOUT_MS,
     reconcileIntervalMs: env.RECONCILE_INTERVAL_MS,
     silenceMs: env.SILENCE_MS,
     submitGraceMs: env.SUBMIT_GRACE_MS,
     refusedLostMs: env.REFUSED_LOST_MS,
     unreachableLostMs: env.UNREACHABLE_LOST_MS,
+    stalledStartMs: env.STALLED_START_MS,
     maxUploadBytes: env.MAX_UPLOAD_BYTES,
     maxUploadPixels: env.MAX_UPLOAD_PIXELS,
     maxBodyBytes: env.MAX_BODY_BYTES,
     maxOutputBytes: env.MAX_OUTPUT_BYTES,
+    maxJobOutputBytes: env.MAX_JOB_OUTPUT_BYTES,
+    maxTransfers: env.MAX_TRANSFERS,
+    minTransferRate: env.MIN_TRANSFER_RATE,
+    storageFullPatienceMs: env.STORAGE_FULL_PATIENCE_MS,
     allowPrivateImageUrls: env.ALLOW_PRIVATE_IMAGE_URLS,
     signingKeys: env.SIGNING_KEYS,
     fileUrlTtlMs: env.FILE_URL_TTL_MS,
     graphiql: env.GRAPHIQL,
     comfyuiWebsocket: env.COMFYUI_WEBSOCKET,
+    shutdownDelayMs: env.SHUTDOWN_DELAY_MS,
     shutdownGraceMs: env.SHUTDOWN_GRACE_MS,
+    crashAt: env.CRASH_AT,
   };
 }

@@ -11,12 +11,15 @@ export interface Fault {
 }
 
 interface FaultKind {
-  /** Who is to blame: decides what health makes of it. */
+  /** Who is to blame: decides what the instance's breaker makes of it. */
   readonly blame: 'job' | 'instance' | 'ambiguous' | 'nobody';
   /** Worth another attempt. */
   readonly retryable: boolean;
   /** Whether the attempt counts against maxAttempts. */
   readonly charged: boolean;
+  /** The instance went down with the job in it: nobody knows which of the two was the cause, but a job to which it
+   * happens JOB_MAX_CRASHES times is POISON. */
+  readonly takesDown?: true;
   readonly message: string;
 }
 
@@ -82,7 +85,46 @@ export const FAULTS = {
     blame: 'instance',
     retryable: true,
     charged: false,
-    message: 'the instance forgot the job or became unreachable',
+    message: 'the instance forgot the job or left the fleet',
+  },
+  INSTANCE_CRASHED: {
+    blame: 'ambiguous',
+    retryable: true,
+    charged: false,
+    takesDown: true,
+    message: 'the instance went down while it ran the job',
+  },
+  INSTANCE_UNREACHABLE: {
+    blame: 'ambiguous',
+    retryable: true,
+    charged: false,
+    takesDown: true,
+    message: 'the instance stopped answering while it ran the job',
+  },
+  INSTANCE_STALLED: {
+    blame: 'instance',
+    retryable: true,
+    charged: false,
+    message: 'the instance accepted the job but did not start it',
+  },
+  GPU_FAULT: {
+    blame: 'instance',
+    retryable: true,
+    charged: false,
+    takesDown: true,
+    message: 'the GPU of the instance failed',
+  },
+  INSTANCE_DISK_FULL: {
+    blame: 'instance',
+    retryable: true,
+    charged: true,
+    message: 'the disk of the instance is full',
+  },
+  POISON: {
+    blame: 'job',
+    retryable: false,
+    charged: false,
+    message: 'every instance that ran the job went down, so it is not tried again',
   },
   DEADLINE_EXCEEDED: {
     blame: 'nobody',
@@ -94,6 +136,11 @@ export const FAULTS = {
 } as const satisfies Record<string, FaultKind>;
 
 export type FaultCode = keyof typeof FAULTS;
+
+/** Whether the code is one of attempts whose instance went down with them. */
+export function takesDown(code: FaultCode): boolean {
+  return 'takesDown' in FAULTS[code];
+}
 
 /** A fault of the table; `detail` replaces the general message. */
 export function fault(

@@ -28,6 +28,8 @@ export interface Job {
   readonly attemptCount: number;
   /** Attempts that count against maxAttempts (an instance that forgot the job is not the job's fault). */
   readonly chargedAttempts: number;
+  /** Attempts whose instance went down with them; see POISON in fault.ts. */
+  readonly crashes: number;
   /** Not assigned before this moment (backoff after a failed attempt), epoch ms. */
   readonly notBefore: number;
   readonly retryOf: string | null;

@@ -2,7 +2,7 @@
  * How an attempt ends and what that makes of its job: finished, given up, back in the queue, or a slot that is free
  * again. All but closeCanceled run inside the caller's transaction and refuse when the attempt or the job moved on.
  */
-import { FAULTS, type Fault } from '../domain/fault.ts';
+import { FAULTS, type Fault, takesDown } from '../domain/fault.ts';
 import type { AttemptOutcome, AttemptState, Job } from '../domain/job.ts';
 import type { DurableEvent } from '../domain/job-event.ts';
 import { attemptStatesBefore, hasEnded } from '../domain/job-states.ts';
@@ -11,7 +11,7 @@ import type { Db, Store } from '../store/open.ts';
 import { faultToColumns } from '../store/rows.ts';
 import type { AttemptsTable } from '../store/schema.ts';
 import { statement } from '../store/statement.ts';
-import { changeJob, guarded, refuse } from './job-writes.ts';
+import { changeJob, guarded, type JobChanges, refuse } from './job-writes.ts';
 
 /** What was written, for the announcement. */
 export interface Settled {
@@ -67,9 +67,16 @@ function isCharged(outcome: AttemptOutcome, fault: Fault): boolean {
   return outcome !== 'LOST' && FAULTS[fault.code].charged;
 }
 
-/** What it takes off the job's account: an attempt is charged when it starts, and given back when it turns out otherwise. */
-function refund(attempt: EndedAttempt): { made: number; charged: number } {
-  return { made: 0, charged: attempt.charged === 1 ? 0 : -1 };
+/**
+ * What it changes in the job's account: an attempt is charged when it starts, and given back when it turns out otherwise;
+ * one that went down with its instance is remembered.
+ */
+function account(attempt: EndedAttempt, fault: Fault): NonNullable<JobChanges['attempts']> {
+  return {
+    made: 0,
+    charged: attempt.charged === 1 ? 0 : -1,
+    crashes: takesDown(fault.code) ? 1 : undefined,
+  };
 }
 
 export async function complete(
@@ -91,10 +98,11 @@ export async function complete(
   return job ? { job, event } : refuse();
 }
 
+/** `verdict` is what the job is told; it differs from the attempt's own fault when several attempts together decide. */
 export async function giveUp(
   tx: Db,
   attempt: EndedAttempt,
-  fault: Fault,
+  { fault, verdict = fault }: { readonly fault: Fault; readonly verdict?: Fault | undefined },
   runMs: number | undefined,
   now: number,
 ): Promise<Settled> {
@@ -103,8 +111,8 @@ export async function giveUp(
   const job = await changeJob(tx, {
     jobId: attempt.job_id,
     from: ['PROCESSING'],
-    set: { status: 'FAILED', finished_at: now, run_ms, ...faultToColumns(fault) },
-    attempts: refund(attempt),
+    set: { status: 'FAILED', finished_at: now, run_ms, ...faultToColumns(verdict) },
+    attempts: account(attempt, fault),
     event,
     now,
   });
@@ -115,6 +123,7 @@ export async function giveUp(
 export async function requeue(
   tx: Db,
   attempt: EndedAttempt,
+  fault: Fault,
   wait: { readonly notBefore: number; readonly delayMs: number },
   now: number,
 ): Promise<Settled> {
@@ -123,7 +132,7 @@ export async function requeue(
     jobId: attempt.job_id,
     from: ['PROCESSING'],
     set: { status: 'PENDING', not_before: wait.notBefore },
-    attempts: refund(attempt),
+    attempts: account(attempt, fault),
     event,
     now,
   });

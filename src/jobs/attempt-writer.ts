@@ -28,7 +28,8 @@ export interface Assignment {
 
 /** What becomes of a job whose attempt failed; `notBefore` in epoch ms. */
 export type FailureDecision =
-  | { readonly kind: 'final' }
+  /** `verdict`: what the job is told, where that is not the attempt's own fault. */
+  | { readonly kind: 'final'; readonly verdict?: Fault }
   | { readonly kind: 'retry'; readonly notBefore: number; readonly delayMs: number };
 
 export interface AttemptWriter {
@@ -48,8 +49,11 @@ export interface AttemptWriter {
     decision: FailureDecision,
     runMs?: number,
   ): Promise<Job | null>;
-  /** The instance forgot it: PENDING at its old place at once, not charged; event retried. */
-  lose(attemptId: string, term: number, fault: Fault): Promise<Job | null>;
+  /**
+   * The instance forgot it or went down: PENDING at its old place at once, not charged, event retried; or FAILED, event
+   * finished, when it is decided that this happened too often.
+   */
+  lose(attemptId: string, term: number, fault: Fault, decision?: FailureDecision): Promise<Job | null>;
   /** Frees the slot of a job that was canceled (or deleted since), once its instance no longer runs it. */
   closeCanceled(attemptId: string, term: number): Promise<boolean>;
 }
@@ -85,13 +89,15 @@ export function createAttemptWriter(parts: RecorderParts, announcer: Announcer):
       settle(async (tx, now) => {
         const attempt = await close(tx, { attemptId, term, outcome: 'FAILED', fault, now });
         return decision.kind === 'final'
-          ? giveUp(tx, attempt, fault, runMs, now)
-          : requeue(tx, attempt, decision, now);
+          ? giveUp(tx, attempt, { fault, verdict: decision.verdict }, runMs, now)
+          : requeue(tx, attempt, fault, decision, now);
       }),
-    lose: (attemptId, term, fault) =>
+    lose: (attemptId, term, fault, decision) =>
       settle(async (tx, now) => {
         const attempt = await close(tx, { attemptId, term, outcome: 'LOST', fault, now });
-        return requeue(tx, attempt, { notBefore: now, delayMs: 0 }, now);
+        return decision?.kind === 'final'
+          ? giveUp(tx, attempt, { fault, verdict: decision.verdict }, undefined, now)
+          : requeue(tx, attempt, fault, decision ?? { notBefore: now, delayMs: 0 }, now);
       }),
     closeCanceled: (attemptId, term) => closeCanceled(store, attemptId, term, clock.now()),
   };

@@ -48,10 +48,10 @@ export interface JobChanges {
   /** Statuses it may come from. */
   readonly from: readonly JobStatus[];
   readonly set: Partial<
-    Omit<JobsTable, 'id' | 'tenant' | 'seq' | 'attempt_count' | 'charged_attempts' | 'started_at'>
+    Omit<JobsTable, 'id' | 'tenant' | 'seq' | 'attempt_count' | 'charged_attempts' | 'crashes' | 'started_at'>
   >;
-  /** Added to the number of attempts made and charged; the first also sets when the job started. */
-  readonly attempts?: { readonly made: number; readonly charged: number };
+  /** Added to the number of attempts made, charged, and ended with their instance; the first also sets when the job started. */
+  readonly attempts?: { readonly made: number; readonly charged: number; readonly crashes?: 1 | undefined };
   /** Only a job of this tenant; absent for the gateway's own work. */
   readonly tenant?: string | undefined;
   readonly event: DurableEvent;
@@ -62,34 +62,39 @@ type JobUpdate = JobChanges['set'] &
   Pick<JobChanges, 'jobId' | 'from' | 'now'> & {
     readonly made: number | undefined;
     readonly charged: number | undefined;
+    readonly crashes: number | undefined;
     readonly ofTenant: string | undefined;
   };
 
-const updateJob = statement((q, { jobId, from, now, made, charged, ofTenant, ...set }: JobUpdate) => {
-  const update = q
-    .updateTable('jobs')
-    .set((eb) => ({
-      ...set,
-      ...(made !== undefined && {
-        attempt_count: eb('attempt_count', '+', made),
-        started_at: eb.fn.coalesce('started_at', eb.val(now)),
-      }),
-      ...(charged !== undefined && { charged_attempts: eb('charged_attempts', '+', charged) }),
-      seq: eb('seq', '+', 1),
-      updated_at: now,
-    }))
-    .where('id', '=', jobId)
-    .where('status', 'in', from);
-  return (ofTenant === undefined ? update : update.where('tenant', '=', ofTenant)).returningAll();
-});
+const updateJob = statement(
+  (q, { jobId, from, now, made, charged, crashes, ofTenant, ...set }: JobUpdate) => {
+    const update = q
+      .updateTable('jobs')
+      .set((eb) => ({
+        ...set,
+        ...(made !== undefined && {
+          attempt_count: eb('attempt_count', '+', made),
+          started_at: eb.fn.coalesce('started_at', eb.val(now)),
+        }),
+        ...(charged !== undefined && { charged_attempts: eb('charged_attempts', '+', charged) }),
+        ...(crashes !== undefined && { crashes: eb('crashes', '+', crashes) }),
+        seq: eb('seq', '+', 1),
+        updated_at: now,
+      }))
+      .where('id', '=', jobId)
+      .where('status', 'in', from);
+    return (ofTenant === undefined ? update : update.where('tenant', '=', ofTenant)).returningAll();
+  },
+);
 
 const insertEventRow = statement((q, row: JobEventsTable) => q.insertInto('job_events').values(row));
 
 /** Changes the job and writes the event; null, with nothing written, when the job is gone or in another status. */
 export async function changeJob(tx: Db, changes: JobChanges): Promise<Job | null> {
   const { jobId, from, set, attempts, tenant, event, now } = changes;
-  const { made, charged } = attempts ?? {};
-  const [row] = (await updateJob(tx, { ...set, jobId, from, now, made, charged, ofTenant: tenant })).rows;
+  const { made, charged, crashes } = attempts ?? {};
+  const update = { ...set, jobId, from, now, made, charged, crashes, ofTenant: tenant };
+  const [row] = (await updateJob(tx, update)).rows;
   if (!row) return null;
   await insertEvent(tx, row, event, now);
   return jobFromRow(row);

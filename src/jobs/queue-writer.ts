@@ -158,6 +158,7 @@ function newRow(viewer: Viewer, job: NewJob, now: number): JobsTable {
     max_attempts: job.maxAttempts,
     attempt_count: 0,
     charged_attempts: 0,
+    crashes: 0,
     not_before: now,
     retry_of: job.retryOf,
     instance_id: null,

@@ -89,9 +89,9 @@ export class WaitingLine {
 
 function toPending(job: Job): PendingJob {
   const { id, tenant, seq, priority, needsKey, createdAt, notBefore, deadlineAt } = job;
-  const { timeoutMs, attemptCount, chargedAttempts, maxAttempts, instanceId: lastInstanceId } = job;
+  const { timeoutMs, attemptCount, chargedAttempts, crashes, maxAttempts, instanceId: lastInstanceId } = job;
   const place = { id, tenant, seq, priority, needsKey, createdAt, notBefore, deadlineAt };
-  return { ...place, timeoutMs, attemptCount, chargedAttempts, maxAttempts, lastInstanceId };
+  return { ...place, timeoutMs, attemptCount, chargedAttempts, crashes, maxAttempts, lastInstanceId };
 }
 
 function same(a: PendingJob | undefined, b: PendingJob): boolean {

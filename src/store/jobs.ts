@@ -165,6 +165,8 @@ export interface PendingJob {
   readonly timeoutMs: number;
   readonly attemptCount: number;
   readonly chargedAttempts: number;
+  /** Attempts whose instance went down with them: such a job is given an instance of its own. */
+  readonly crashes: number;
   readonly maxAttempts: number;
   /** Where its last attempt ran; null before the first. */
   readonly lastInstanceId: string | null;
@@ -186,6 +188,7 @@ export async function pendingJobs(db: Db, limit?: number): Promise<PendingJob[]>
       'timeout_ms as timeoutMs',
       'attempt_count as attemptCount',
       'charged_attempts as chargedAttempts',
+      'crashes',
       'max_attempts as maxAttempts',
       'instance_id as lastInstanceId',
     ])

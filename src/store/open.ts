@@ -5,6 +5,7 @@ import type { Service } from '../lib/service.ts';
 import { lockDataDir } from './data-lock.ts';
 import { createEngine } from './dialect.ts';
 import { initial } from './migrations/0001-initial.ts';
+import { crashes } from './migrations/0002-crashes.ts';
 import type { Tables } from './schema.ts';
 import type { Synchronous } from './sqlite-database.ts';
 
@@ -88,7 +89,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 }
 
 async function migrate(db: Db, logger: Logger): Promise<void> {
-  const migrations = { '0001-initial': initial };
+  const migrations = { '0001-initial': initial, '0002-crashes': crashes };
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
   const { error, results } = await migrator.migrateToLatest();
   if (error) throw error;

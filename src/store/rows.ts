@@ -31,6 +31,7 @@ export function jobFromRow(row: JobsTable): Job {
     maxAttempts: row.max_attempts,
     attemptCount: row.attempt_count,
     chargedAttempts: row.charged_attempts,
+    crashes: row.crashes,
     notBefore: row.not_before,
     retryOf: row.retry_of,
     instanceId: row.instance_id,

@@ -34,6 +34,7 @@ export interface JobsTable extends ErrorColumns {
   max_attempts: number;
   attempt_count: number;
   charged_attempts: number;
+  crashes: number;
   not_before: number;
   retry_of: string | null;
   instance_id: string | null;

@@ -13,6 +13,7 @@ export function pendingJob(fields: Partial<PendingJob> & { readonly id: string }
     timeoutMs: 60_000,
     attemptCount: 0,
     chargedAttempts: 0,
+    crashes: 0,
     maxAttempts: 3,
     lastInstanceId: null,
     ...fields,

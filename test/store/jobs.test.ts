@@ -60,6 +60,7 @@ async function put(sample: Sample): Promise<void> {
       max_attempts: 3,
       attempt_count: 0,
       charged_attempts: 0,
+      crashes: 0,
       not_before: 0,
       retry_of: null,
       instance_id: sample.instance ?? null,

@@ -25,7 +25,14 @@ export interface FleetOptions {
   readonly logger: Logger;
   readonly config: Pick<
     Config,
-    'comfyuiInstances' | 'probeIntervalMs' | 'probeTimeoutMs' | 'unhealthyAfterMisses' | 'comfyuiWebsocket'
+    | 'comfyuiInstances'
+    | 'probeIntervalMs'
+    | 'probeTimeoutMs'
+    | 'unhealthyAfterMisses'
+    | 'comfyuiWebsocket'
+    | 'breakerThreshold'
+    | 'breakerOpenMs'
+    | 'canaryTimeoutMs'
   >;
 }
 
@@ -101,6 +108,8 @@ class InstanceFleet implements Fleet {
         probeTimeoutMs: config.probeTimeoutMs,
         unhealthyAfterMisses: config.unhealthyAfterMisses,
         useSocket: config.comfyuiWebsocket,
+        breaker: { threshold: config.breakerThreshold, openMs: config.breakerOpenMs },
+        spare: () => this.#canSpare(instance.id),
         events: this.#events(),
       });
       members.set(instance.id, member);
@@ -111,6 +120,13 @@ class InstanceFleet implements Fleet {
 
   async stop(): Promise<void> {
     await Promise.all(this.members().map((member) => member.stop()));
+  }
+
+  /** Half of those that answer stay in use without this one. */
+  #canSpare(id: string): boolean {
+    const answering = this.instances().filter((one) => one.answering);
+    const others = answering.filter((one) => one.breaker === 'CLOSED' && one.instance.id !== id);
+    return others.length >= Math.max(1, answering.length / 2);
   }
 
   #events(): MemberEvents {

@@ -16,6 +16,7 @@ export interface InstanceRowParts {
 /** A change of these is news; the others (when it was last seen, how fast it answered) only go along. */
 const MATTERS = [
   'health',
+  'breaker',
   'lastError',
   'upSince',
   'queueRunning',

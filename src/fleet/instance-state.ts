@@ -1,6 +1,6 @@
 /** An instance of the fleet as it is now: its row and what only this process knows. */
 import type { Inventory } from '../domain/capabilities.ts';
-import type { Instance } from '../domain/instance.ts';
+import type { BreakerState, Instance } from '../domain/instance.ts';
 
 export interface InstanceState {
   readonly instance: Instance;
@@ -10,4 +10,6 @@ export interface InstanceState {
   readonly listening: boolean;
   /** Null until its lists are read. */
   readonly inventory: Inventory | null;
+  /** Only a CLOSED one gets jobs. */
+  readonly breaker: BreakerState;
 }

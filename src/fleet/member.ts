@@ -11,6 +11,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import type { Store } from '../store/open.ts';
+import type { BreakerTuning, Experience } from './breaker.ts';
+import { Guard } from './guard.ts';
 import { type ClientIdTicket, Hearing } from './hearing.ts';
 import { InstanceRow } from './instance-row.ts';
 import type { InstanceState } from './instance-state.ts';
@@ -34,6 +36,9 @@ export interface MemberOptions {
   readonly unhealthyAfterMisses: number;
   /** False: no socket at all, everything is found out by asking. */
   readonly useSocket: boolean;
+  readonly breaker: BreakerTuning;
+  /** Enough of the fleet is left without this instance. */
+  readonly spare: () => boolean;
   readonly events: MemberEvents;
 }
 
@@ -58,6 +63,7 @@ export class Member implements Service {
   readonly #hearing: Hearing;
   readonly #prober: Prober;
   readonly #row: InstanceRow;
+  readonly #guard: Guard;
   #queue: Queue = { running: [], pending: [] };
   #opening: Promise<void> = Promise.resolve();
   #running = false;
@@ -78,6 +84,7 @@ export class Member implements Service {
       onMessage: (message, clientId) => options.events.onMessage(this.id, message, clientId),
       onChange: (change) => this.#socketChanged(change),
     });
+    this.#guard = new Guard({ ...options, stored: instance.breaker, onChange: () => this.#breakerChanged() });
     this.#prober = new Prober({
       ...options,
       http: this.http,
@@ -99,6 +106,7 @@ export class Member implements Service {
       answering: misses === 0 && lastSeenAt !== null,
       listening: this.#hearing.isOpen,
       inventory: this.#row.inventory,
+      breaker: this.#guard.state,
     };
   }
 
@@ -137,6 +145,11 @@ export class Member implements Service {
     this.#hearing.expectStatus(postedAt);
   }
 
+  /** What a job experienced here: decides whether others follow. */
+  experienced(experience: Experience): void {
+    this.#guard.experienced(experience);
+  }
+
   /** It could not be reached just now: it gets no work until it answers again. */
   noteFailure(error: string): void {
     this.#prober.noteFailure(error);
@@ -155,6 +168,7 @@ export class Member implements Service {
 
   async stop(): Promise<void> {
     this.#running = false;
+    this.#guard.stop();
     await this.#prober.stop();
     await this.#opening;
     await this.#hearing.stop();
@@ -171,8 +185,10 @@ export class Member implements Service {
     const { record, queue, stats, cameBack } = probe;
     const { misses: _, ...health } = record;
     if (queue) this.#queue = queue;
+    if (queue) this.#guard.answered(cameBack);
     await this.#row.save({
       ...health,
+      ...this.#breakerPatch(),
       ...(queue && {
         queueRunning: queue.running.length,
         queuePending: queue.pending.length,
@@ -189,6 +205,20 @@ export class Member implements Service {
     if (cameBack) events.onComeback(this.id);
     if (queue) events.onQueue(this.id, queue);
     events.onChange(this.id);
+  }
+
+  #breakerChanged(): void {
+    this.#row
+      .save(this.#breakerPatch())
+      .catch((error: unknown) =>
+        this.#options.logger.warn({ err: error }, 'the state of an instance could not be stored'),
+      );
+    this.#options.events.onChange(this.id);
+  }
+
+  #breakerPatch(): Pick<Instance, 'breaker' | 'lastError'> {
+    const { state, whyAside } = this.#guard;
+    return { breaker: state, lastError: whyAside ?? this.#prober.record.lastError };
   }
 
   /** Prompts of this fleet in its queue, as last read. */

@@ -48,6 +48,9 @@ async function startFleet(
       probeTimeoutMs: 300,
       unhealthyAfterMisses: 3,
       comfyuiWebsocket,
+      breakerThreshold: 3,
+      breakerOpenMs: 30_000,
+      canaryTimeoutMs: 1000,
     },
   });
   await fleet.start();

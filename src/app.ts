@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from './config.ts';
+import { type CrashHook, neverCrash } from './domain/crash-points.ts';
 import type { EventBus } from './events/bus.ts';
 import { MemoryBus } from './events/memory-bus.ts';
 import { createFleet } from './fleet/fleet.ts';
@@ -46,10 +47,11 @@ interface Ground {
   readonly store: Store;
   readonly bus: EventBus;
   readonly storage: DiskStore;
+  readonly crashAt: CrashHook;
 }
 
 /** Opens the store and builds the gateway; nothing listens before `start`. @throws when the data folder is taken. */
-export async function createApp(config: Config, logger: Logger): Promise<App> {
+export async function createApp(config: Config, logger: Logger, crashAt = neverCrash): Promise<App> {
   const workflows = loadWorkflows(config.workflowsDir ?? SHIPPED_WORKFLOWS);
   const store = await openStore({
     url: config.databaseUrl,
@@ -67,6 +69,7 @@ export async function createApp(config: Config, logger: Logger): Promise<App> {
       store,
       bus: new MemoryBus(),
       storage: new DiskStore({ root: join(config.dataDir, 'files'), clock: systemClock }),
+      crashAt,
     };
     return await compose(ground, workflows);
   } catch (error) {

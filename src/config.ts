@@ -65,6 +65,7 @@ export interface Config {
   readonly comfyuiWebsocket: boolean;
   readonly shutdownDelayMs: number;
   readonly shutdownGraceMs: number;
+  /** For fault tests: where the process kills itself; main.ts knows the labels. */
   readonly crashAt: string | undefined;
 }
 

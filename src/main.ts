@@ -10,7 +10,14 @@ import { demo } from './cli/demo.ts';
 import { serve } from './cli/serve.ts';
 import { simulate } from './cli/simulate.ts';
 import { type Config, ConfigError, parseConfig } from './config.ts';
-import { createLogger } from './lib/logger.ts';
+import {
+  CRASH_POINTS,
+  type CrashHook,
+  crashingAt,
+  neverCrash,
+  parseCrashPlan,
+} from './domain/crash-points.ts';
+import { createLogger, type Logger } from './lib/logger.ts';
 
 const DEMO_PICTURE = new URL('../assets/orange.png', import.meta.url);
 
@@ -31,6 +38,16 @@ function readConfig(overrides: Record<string, string> = {}): Config {
   return parseConfig({ ...process.env, ...overrides });
 }
 
+/** For fault tests: the process ends at once where CRASH_AT says. */
+function crashHook({ crashAt }: Config, logger: Logger): CrashHook {
+  if (crashAt === undefined) return neverCrash;
+  const plan = parseCrashPlan(crashAt);
+  if (!plan)
+    throw new ConfigError(`CRASH_AT: "${crashAt}" is none of ${CRASH_POINTS.join(', ')} (or label:n)`);
+  logger.warn({ crashAt }, 'this process will kill itself');
+  return crashingAt(plan, () => process.kill(process.pid, 'SIGKILL'));
+}
+
 function wholeNumber(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is expected');
@@ -42,7 +59,8 @@ function serveCommand(): Command {
     .description('run the gateway (configured by the environment, see .env.example)')
     .action(async () => {
       const config = readConfig();
-      await serve(config, createLogger(config.logLevel), stopSignal());
+      const logger = createLogger(config.logLevel);
+      await serve(config, logger, stopSignal(), crashHook(config, logger));
     });
 }
 
@@ -55,17 +73,18 @@ function simulateCommand(): Command {
     .option('--node-ms <ms>', 'time of any other node', wholeNumber, 20)
     .option('--model-load-ms <ms>', 'time to load a model that is not resident', wholeNumber, 1000)
     .option('--data-dir <dir>', 'keeps input and output files; default: a temporary folder')
+    .option('--log-file <file>', 'keeps what it was posted and what it ran, also when the process is killed')
     .option('--previews', 'send a JPEG preview at each sampler step')
     .option('--refuse-websockets', 'refuse every WebSocket, as a broken proxy would')
     .action(async (flags) => {
-      const { port, host, stepMs, nodeMs, modelLoadMs, dataDir } = flags;
+      const { port, host, stepMs, nodeMs, modelLoadMs, dataDir, logFile } = flags;
       const times = {
         stepMs,
         nodeMs,
         modelLoadMs,
         previewMethod: flags.previews ? 'latent' : 'none',
       } as const;
-      const place = { port, host, ...(dataDir ? { dataDir } : {}) };
+      const place = { port, host, ...(dataDir ? { dataDir } : {}), ...(logFile ? { logFile } : {}) };
       const faults = { refuseSockets: Boolean(flags.refuseWebsockets) };
       const announce = (url: string) => process.stdout.write(`simulated ComfyUI on ${url}\n`);
       const crash = await simulate({ ...place, ...times, faults }, announce, stopSignal());

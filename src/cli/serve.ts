@@ -1,11 +1,17 @@
 /** `comfyfleet serve`: the gateway until it is asked to stop. */
 import { createApp } from '../app.ts';
 import type { Config } from '../config.ts';
+import type { CrashHook } from '../domain/crash-points.ts';
 import type { Logger } from '../lib/logger.ts';
 
 /** Serves until the signal aborts, then stops: open requests are answered, subscriptions end, running prompts go on. */
-export async function serve(config: Config, logger: Logger, signal: AbortSignal): Promise<void> {
-  const app = await createApp(config, logger);
+export async function serve(
+  config: Config,
+  logger: Logger,
+  signal: AbortSignal,
+  crashAt: CrashHook,
+): Promise<void> {
+  const app = await createApp(config, logger, crashAt);
   await app.start();
   const { url } = app;
   logger.info(

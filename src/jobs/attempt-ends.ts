@@ -7,11 +7,11 @@ import type { AttemptOutcome, AttemptState, Job } from '../domain/job.ts';
 import type { DurableEvent } from '../domain/job-event.ts';
 import { attemptStatesBefore, hasEnded } from '../domain/job-states.ts';
 import { noteDropped, withBlobs } from '../store/blobs.ts';
-import type { Db, Store } from '../store/open.ts';
+import type { Db } from '../store/open.ts';
 import { faultToColumns } from '../store/rows.ts';
 import type { AttemptsTable } from '../store/schema.ts';
 import { statement } from '../store/statement.ts';
-import { changeJob, guarded, type JobChanges, refuse } from './job-writes.ts';
+import { type CommitParts, changeJob, guarded, type JobChanges, refuse } from './job-writes.ts';
 
 /** What was written, for the announcement. */
 export interface Settled {
@@ -151,12 +151,12 @@ export async function requeue(
  * because the instance was still busy with it.
  */
 export async function closeCanceled(
-  store: Store,
+  parts: CommitParts,
   attemptId: string,
   term: number,
   now: number,
 ): Promise<boolean> {
-  const closed = await guarded(store, async (tx) => {
+  const closed = await guarded(parts, 'close-canceled', async (tx) => {
     const attempt = await close(tx, { attemptId, term, outcome: 'CANCELED', fault: null, now });
     const job = await tx
       .selectFrom('jobs')

@@ -3,16 +3,17 @@
  * leader's term and takes effect only while both still hold and the job still runs; otherwise it answers null or false
  * and nothing was written.
  */
+import type { CrashWrite } from '../domain/crash-points.ts';
 import type { Fault } from '../domain/fault.ts';
 import type { Attempt, AttemptState, Job } from '../domain/job.ts';
 import { attemptStatesBefore } from '../domain/job-states.ts';
-import type { Db, Store } from '../store/open.ts';
+import type { Db } from '../store/open.ts';
 import { attemptFromRow, faultToColumns } from '../store/rows.ts';
 import type { AttemptsTable } from '../store/schema.ts';
 import { statement } from '../store/statement.ts';
 import type { Announcer } from './announce.ts';
 import { close, closeCanceled, complete, giveUp, requeue, type Settled } from './attempt-ends.ts';
-import { changeJob, guarded, type RecorderParts, refuse } from './job-writes.ts';
+import { type CommitParts, changeJob, committed, guarded, type RecorderParts, refuse } from './job-writes.ts';
 
 export interface Assignment {
   readonly jobId: string;
@@ -59,10 +60,13 @@ export interface AttemptWriter {
 }
 
 export function createAttemptWriter(parts: RecorderParts, announcer: Announcer): AttemptWriter {
-  const { store, clock } = parts;
-  const settle = async (work: (tx: Db, now: number) => Promise<Settled>): Promise<Job | null> => {
+  const { clock } = parts;
+  const settle = async (
+    write: CrashWrite,
+    work: (tx: Db, now: number) => Promise<Settled>,
+  ): Promise<Job | null> => {
     const now = clock.now();
-    const done = await guarded(store, (tx) => work(tx, now));
+    const done = await guarded(parts, write, (tx) => work(tx, now));
     if (!done) return null;
     const requeued = done.event.type === 'retried';
     announcer.announce({
@@ -76,30 +80,36 @@ export function createAttemptWriter(parts: RecorderParts, announcer: Announcer):
   return {
     async assign(assignment) {
       const now = clock.now();
-      const done = await guarded(store, (tx) => assign(tx, assignment, now));
+      const done = await guarded(parts, 'assign', (tx) => assign(tx, assignment, now));
       if (!done) return null;
       const event = { type: 'started', attemptId: assignment.attemptId } as const;
       announcer.announce({ job: done.job, event, queueChanged: true });
       return done;
     },
-    running: (attemptId, term) => moveOn(store, attemptId, term, 'RUNNING', clock.now()),
-    collecting: (attemptId, term) => moveOn(store, attemptId, term, 'COLLECTING'),
-    complete: (attemptId, term, runMs) => settle((tx, now) => complete(tx, attemptId, term, runMs, now)),
+    running: (attemptId, term) =>
+      moveOn(parts, 'running', { attemptId, term, to: 'RUNNING', runningAt: clock.now() }),
+    collecting: (attemptId, term) =>
+      moveOn(parts, 'collecting', { attemptId, term, to: 'COLLECTING', runningAt: undefined }),
+    async complete(attemptId, term, runMs) {
+      const job = await settle('complete', (tx, now) => complete(tx, attemptId, term, runMs, now));
+      if (job) parts.crashAt?.('complete:announced');
+      return job;
+    },
     fail: (attemptId, term, fault, decision, runMs) =>
-      settle(async (tx, now) => {
+      settle('fail', async (tx, now) => {
         const attempt = await close(tx, { attemptId, term, outcome: 'FAILED', fault, now });
         return decision.kind === 'final'
           ? giveUp(tx, attempt, { fault, verdict: decision.verdict }, runMs, now)
           : requeue(tx, attempt, fault, decision, now);
       }),
     lose: (attemptId, term, fault, decision) =>
-      settle(async (tx, now) => {
+      settle('lose', async (tx, now) => {
         const attempt = await close(tx, { attemptId, term, outcome: 'LOST', fault, now });
         return decision?.kind === 'final'
           ? giveUp(tx, attempt, { fault, verdict: decision.verdict }, undefined, now)
           : requeue(tx, attempt, fault, decision ?? { notBefore: now, delayMs: 0 }, now);
       }),
-    closeCanceled: (attemptId, term) => closeCanceled(store, attemptId, term, clock.now()),
+    closeCanceled: (attemptId, term) => closeCanceled(parts, attemptId, term, clock.now()),
   };
 }
 
@@ -173,16 +183,10 @@ const moveAttempt = statement((q, { attemptId, term, from, to, runningAt }: Move
 );
 
 /** Relaxed: where an attempt stands is asked of its instance again after a power cut. */
-function moveOn(
-  store: Store,
-  attemptId: string,
-  term: number,
-  to: AttemptState,
-  runningAt?: number,
-): Promise<boolean> {
-  return store.relaxed(async (tx) => {
-    const move = { attemptId, term, from: attemptStatesBefore(to), to, runningAt };
-    const { numAffectedRows = 0n } = await moveAttempt(tx, move);
+function moveOn(parts: CommitParts, write: CrashWrite, move: Omit<Move, 'from'>): Promise<boolean> {
+  const work = async (tx: Db): Promise<boolean> => {
+    const { numAffectedRows = 0n } = await moveAttempt(tx, { ...move, from: attemptStatesBefore(move.to) });
     return numAffectedRows > 0n;
-  });
+  };
+  return committed(parts, write, work, 'relaxed');
 }

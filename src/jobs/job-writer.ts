@@ -10,7 +10,7 @@ import type { Db } from '../store/open.ts';
 import { faultToColumns } from '../store/rows.ts';
 import { type Scope, visibleTo } from '../store/viewer-scope.ts';
 import type { Announcer } from './announce.ts';
-import { changeJob, guarded, type RecorderParts, refuse } from './job-writes.ts';
+import { changeJob, committed, guarded, type RecorderParts, refuse } from './job-writes.ts';
 
 export type CancelResult =
   | { readonly kind: 'canceled' | 'already'; readonly job: Job }
@@ -39,7 +39,7 @@ export function createJobWriter(parts: RecorderParts, announcer: Announcer): Job
     async cancel(viewer, jobId) {
       const now = clock.now();
       const event = { type: 'canceled' } as const;
-      const result = await store.transaction((tx) => cancel(tx, viewer, jobId, now));
+      const result = await committed(parts, 'cancel', (tx) => cancel(tx, viewer, jobId, now));
       if (result.kind === 'canceled') {
         announcer.announce({
           job: result.job,
@@ -53,13 +53,13 @@ export function createJobWriter(parts: RecorderParts, announcer: Announcer): Job
     },
     async expire(jobId) {
       const now = clock.now();
-      const job = await guarded(store, (tx) => expire(tx, jobId, now));
+      const job = await guarded(parts, 'expire', (tx) => expire(tx, jobId, now));
       const event = { type: 'finished', status: 'FAILED' } as const;
       if (job) announcer.announce({ job, event, queueChanged: true, runOver: true });
       return job;
     },
     async remove(scope, jobId) {
-      const removed = await guarded(store, (tx) => remove(tx, scope, jobId));
+      const removed = await guarded(parts, 'remove', (tx) => remove(tx, scope, jobId));
       if (removed) {
         announcer.deleted(removed.job, clock.now());
         return { kind: 'removed', blobs: removed.blobs };

@@ -2,6 +2,7 @@
  * The two steps every change of a job consists of: a guarded UPDATE that also takes the next seq, and the row of the
  * durable event under that seq. Shared by the parts of the recorder; nobody else writes jobs, attempts or outputs.
  */
+import { type CrashHook, type CrashWrite, neverCrash } from '../domain/crash-points.ts';
 import type { Job, JobStatus } from '../domain/job.ts';
 import type { DurableEvent } from '../domain/job-event.ts';
 import type { EventBus } from '../events/bus.ts';
@@ -19,6 +20,7 @@ export interface RecorderParts {
   /** Makes the ids of outputs. */
   readonly ids: () => string;
   readonly logger: Logger;
+  readonly crashAt?: CrashHook | undefined;
 }
 
 /** Undoes the transaction it is thrown in; `guarded` turns it into null. Never leaves the recorder. */
@@ -29,14 +31,34 @@ export function refuse(): never {
   throw new Refusal('refused');
 }
 
-/** What `work` answers once committed, or null when it refused and everything was undone. */
-export async function guarded<T>(
-  store: Store,
+export type CommitParts = Pick<RecorderParts, 'store' | 'crashAt'>;
+type How = 'transaction' | 'relaxed';
+
+/** What `work` answers once committed; undone when it rejects. */
+export async function committed<T>(
+  { store, crashAt = neverCrash }: CommitParts,
+  write: CrashWrite,
   work: (tx: Db) => Promise<T>,
-  how: 'transaction' | 'relaxed' = 'transaction',
+  how: How = 'transaction',
+): Promise<T> {
+  const done = await store[how](async (tx) => {
+    const answer = await work(tx);
+    crashAt(`${write}:before-commit`);
+    return answer;
+  });
+  crashAt(`${write}:after-commit`);
+  return done;
+}
+
+/** The same, or null when `work` refused and everything was undone. */
+export async function guarded<T>(
+  parts: CommitParts,
+  write: CrashWrite,
+  work: (tx: Db) => Promise<T>,
+  how: How = 'transaction',
 ): Promise<T | null> {
   try {
-    return await store[how](work);
+    return await committed(parts, write, work, how);
   } catch (error) {
     if (error instanceof Refusal) return null;
     throw error;

@@ -22,7 +22,8 @@ export function createOutputWriter(parts: RecorderParts, announcer: Announcer): 
     const now = parts.clock.now();
     // Relaxed: the instance lists its outputs again, and the commit that completes the job syncs them with it.
     const done = await guarded(
-      parts.store,
+      parts,
+      'output',
       async (tx) => {
         const [attempt] = (await selectOpenAttempt(tx, { attemptId, term })).rows;
         if (!attempt) refuse();

@@ -15,7 +15,7 @@ import { faultToColumns, jobFromRow } from '../store/rows.ts';
 import type { JobGraphsTable, JobsTable } from '../store/schema.ts';
 import { statement } from '../store/statement.ts';
 import type { Announcer } from './announce.ts';
-import { insertEvent, type RecorderParts } from './job-writes.ts';
+import { committed, insertEvent, type RecorderParts } from './job-writes.ts';
 
 export interface NewJob {
   readonly id: string;
@@ -65,10 +65,13 @@ export function createQueueWriter(parts: RecorderParts, announcer: Announcer): Q
   return async (viewer, job, idempotency, limits) => {
     const row = newRow(viewer, job, parts.clock.now());
     try {
-      const result = await parts.store.transaction((tx) => insert(tx, viewer, job, row, idempotency, limits));
+      const result = await committed(parts, 'queue', (tx) =>
+        insert(tx, viewer, job, row, idempotency, limits),
+      );
       if (result.kind === 'queued') {
         const event = { type: 'queued' } as const;
         announcer.announce({ job: result.job, event, queueChanged: true, hint: 'job-queued' });
+        parts.crashAt?.('queue:announced');
       }
       return result;
     } catch (error) {

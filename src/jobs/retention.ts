@@ -3,6 +3,7 @@
  * no row names any more. Runs by itself every `intervalMs` and on demand.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { CrashHook } from '../domain/crash-points.ts';
 import type { JobStatus } from '../domain/job.ts';
 import { ENDED_JOB_STATUSES, hasEnded } from '../domain/job-states.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -30,6 +31,7 @@ export interface RetentionOptions {
   readonly retentionMs: number;
   /** Pause between two rounds, in ms. */
   readonly intervalMs: number;
+  readonly crashAt?: CrashHook | undefined;
 }
 
 export interface CleanUpRequest {
@@ -120,10 +122,14 @@ async function removeFiles(options: RetentionOptions, signal?: AbortSignal): Pro
 }
 
 /** A file that is in use, or that the disk refuses to remove, stays noted for the next round. */
-async function removeFile({ store, storage, logger }: RetentionOptions, blob: BlobName): Promise<void> {
+async function removeFile(
+  { store, storage, logger, crashAt }: RetentionOptions,
+  blob: BlobName,
+): Promise<void> {
   const { tenant, sha256 } = blob;
   try {
     const result = await storage.remove(tenant, sha256, async () => !(await isReferenced(store.db, blob)));
+    if (result === 'removed') crashAt?.('clean-up:file-removed');
     if (result !== 'in-use') await forgetDropped(store.db, blob);
   } catch (error) {
     logger.warn({ err: error, tenant, sha256 }, 'a file could not be removed');

@@ -2,6 +2,7 @@
  * Takes pictures in: streamed into storage, judged by their content before they become a blob, written down as upload
  * rows. A received picture is pinned until it is kept (the row is committed) or dropped.
  */
+import { type CrashHook, neverCrash } from '../domain/crash-points.ts';
 import type { StoredUpload } from '../domain/output.ts';
 import type { Viewer } from '../domain/viewer.ts';
 import { assertNever } from '../lib/assert.ts';
@@ -21,6 +22,7 @@ export interface UploadsOptions {
   readonly clock: Clock;
   readonly ids: () => string;
   readonly limits: { readonly maxUploadBytes: number; readonly maxUploadPixels: number };
+  readonly crashAt?: CrashHook | undefined;
 }
 
 /** Bytes in storage that no row names yet. Exactly one of `keep` and `drop` must be called. */
@@ -109,7 +111,7 @@ class StreamedUploads implements Uploads {
   }
 
   #received(viewer: Viewer, file: FileStream, put: StoredPicture): ReceivedFile {
-    const { store, storage, ids, clock } = this.#options;
+    const { store, storage, ids, clock, crashAt = neverCrash } = this.#options;
     const { tenant, user } = viewer;
     const { sha256, bytes, pin } = put;
     const { mimeType, width, height } = put.inspected;
@@ -120,11 +122,13 @@ class StreamedUploads implements Uploads {
         const filename = displayName(file.filename);
         const about = { filename, mimeType, width, height, bytes, sha256 };
         const upload = { id: ids(), tenant, user, ...about, createdAt: clock.now() };
+        crashAt('upload:stored');
         try {
           await insertUpload(store.db, upload);
         } finally {
           pin.release();
         }
+        crashAt('upload:kept');
         return upload;
       },
       async drop() {

@@ -6,14 +6,15 @@
  *   DELETE /simulator/faults       everything healthy again (a dead worker needs a restart)
  *   POST   /simulator/options      {modelLoadMs, stepMs, nodeMs, residentModels, previewMethod, models, removeNodeClasses}
  *   GET    /simulator/executions   every run so far, over restarts: [{promptId, number, clientId, startedAt, endedAt, outcome}]
+ *   GET    /simulator/prompts      every prompt that reached the queue, over restarts: [{promptId, at, number, tag, answered}]
  *   POST   /simulator/hang-up      cuts all WebSocket connections
  *   POST   /simulator/crash        dies now; {restartAfterMs} brings it back
  *   POST   /simulator/restart      dies and starts again at once: memory gone, files and port kept
  */
 import { type Faults, parseFaults } from './faults.ts';
-import type { ExecutionRecord } from './life-setting.ts';
 import { isObject, type Json, parseJson } from './python-json.ts';
 import { type Exchange, sendEmpty, sendJson } from './reply.ts';
+import type { ExecutionRecord, PromptRecord } from './run-log.ts';
 
 /** What may change while it runs. */
 export interface AdjustableOptions {
@@ -33,6 +34,8 @@ export interface SimulatorControl {
   clearFaults(): void;
   adjust(options: AdjustableOptions): void;
   executions(): readonly ExecutionRecord[];
+  /** Every prompt that reached the queue, in order. */
+  prompts(): readonly PromptRecord[];
   /** Open WebSocket connections. */
   socketCount(): number;
   hangUp(): void;
@@ -60,6 +63,7 @@ export async function controlRoute(
     control.clearFaults();
     sendJson(exchange, control.faults);
   } else if (route === 'GET /executions') sendJson(exchange, control.executions());
+  else if (route === 'GET /prompts') sendJson(exchange, control.prompts());
   else if (route === 'POST /options') changeOptions(exchange, body, control);
   else if (route === 'POST /hang-up') {
     control.hangUp();

@@ -4,16 +4,7 @@ import type { Faults } from './faults.ts';
 import type { Files } from './files.ts';
 import type { NodeClass } from './node-class.ts';
 import type { ResolvedOptions } from './options.ts';
-
-/** One run as GET /simulator/executions shows it; times are epoch milliseconds. */
-export interface ExecutionRecord {
-  readonly promptId: string;
-  readonly number: number;
-  readonly clientId: string | null;
-  readonly startedAt: number;
-  endedAt: number | null;
-  outcome: 'running' | 'success' | 'error' | 'interrupted' | 'died';
-}
+import type { RunLog } from './run-log.ts';
 
 /** What a life needs that outlives it. */
 export interface LifeSetting {
@@ -22,7 +13,7 @@ export interface LifeSetting {
   readonly clock: Clock;
   readonly files: Files;
   readonly faults: Faults;
-  readonly executions: ExecutionRecord[];
+  readonly log: RunLog;
   readonly random: () => number;
   /** Called once when the process dies by itself. */
   readonly onCrash: (reason: string) => void;

@@ -24,6 +24,8 @@ export interface SimulatorOptions {
   readonly cache?: 'classic' | 'none';
   /** Holds input, output and temp. A temporary folder, removed on stop, when not given. */
   readonly dataDir?: string;
+  /** Keeps what it was posted and what it ran, so that the list outlives the process. */
+  readonly logFile?: string;
   /** Makes made-up names and ids repeatable. */
   readonly seed?: string;
   readonly vramTotalBytes?: number;
@@ -47,7 +49,7 @@ export interface SimulatorOptions {
 }
 
 export type ResolvedOptions = Required<
-  Omit<SimulatorOptions, 'corsOrigin' | 'faults' | 'clock' | 'onCrash' | 'dataDir'>
+  Omit<SimulatorOptions, 'corsOrigin' | 'faults' | 'clock' | 'onCrash' | 'dataDir' | 'logFile'>
 > & {
   readonly corsOrigin: string | undefined;
 };

@@ -5,6 +5,7 @@ import { itemToJson, type QueueItem } from './prompt-queue.ts';
 import { PythonError } from './python-error.ts';
 import { fromFloat, isObject, type Json, parseJson, toFloat, toStr } from './python-json.ts';
 import { type Exchange, sendEmpty, sendJson } from './reply.ts';
+import { tagIn } from './run-log.ts';
 import type { ServerLife } from './server-life.ts';
 import { validatePrompt } from './validation.ts';
 
@@ -59,9 +60,11 @@ export async function postPrompt(
   if (!isObject(prompt)) throw new PythonError('TypeError', 'prompt');
   const outputs = [...setting.options.orderOutputs(checked.outputs)];
   const item: QueueItem = { number, promptId, prompt, extraData, outputs };
+  setting.log.posted({ promptId, at: setting.clock.now(), number, tag: tagIn(extraData), answered: false });
   life.queue.put(item);
   if (crashOnPrompt) return life.crash('crash on prompt');
   sendJson(exchange, { prompt_id: promptId, number: fromFloat(number), node_errors: checked.nodeErrors });
+  setting.log.answered(promptId);
 }
 
 export function getQueue(exchange: Exchange, life: ServerLife): void {

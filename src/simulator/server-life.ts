@@ -9,7 +9,7 @@ import { Execution, type RunHost } from './execution.ts';
 import { annotated } from './files.ts';
 import { sendFrame, sendFrameWithMetadata, sendText } from './frames.ts';
 import { NodeNotFound } from './graph.ts';
-import type { ExecutionRecord, LifeSetting } from './life-setting.ts';
+import type { LifeSetting } from './life-setting.ts';
 import { ModelMemory, outOfMemory } from './model-memory.ts';
 import {
   type Frame,
@@ -22,6 +22,7 @@ import {
 import { PromptQueue, type QueueItem, UnorderableItems } from './prompt-queue.ts';
 import { PythonError } from './python-error.ts';
 import { isObject, type JsonObject } from './python-json.ts';
+import type { ExecutionRecord } from './run-log.ts';
 import { Sockets } from './sockets.ts';
 
 const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
@@ -80,8 +81,7 @@ export class ServerLife {
     this.timers.clear();
     this.sockets.cutAll();
     if (this.record?.outcome === 'running') {
-      this.record.outcome = 'died';
-      this.record.endedAt = this.setting.clock.now();
+      this.setting.log.ended(this.record, 'died', this.setting.clock.now());
     }
   }
 
@@ -126,15 +126,14 @@ export class ServerLife {
       throw new PythonError('TypeError', "argument of type 'NoneType' is not iterable");
     const owner = item.extraData.client_id;
     this.clientId = typeof owner === 'string' ? owner : null;
-    this.record = {
+    this.record = this.setting.log.started({
       promptId: item.promptId,
       number: item.number,
       clientId: this.clientId,
       startedAt: clock.now(),
       endedAt: null,
       outcome: 'running',
-    };
-    this.setting.executions.push(this.record);
+    });
     // An unhashable client id breaks the message loop, and with it the process.
     if (typeof owner === 'object' && owner !== null) return this.dieOf('client_id is not hashable');
     const run = new Execution(item, this.host(this.clientId));
@@ -142,12 +141,12 @@ export class ServerLife {
     await this.breathe();
     if (faults.lateHistoryMs > 0) await this.sleep(faults.lateHistoryMs);
     const kinds = result.messages.map(([type]) => type);
-    this.record.outcome = kinds.includes('execution_interrupted')
+    const outcome = kinds.includes('execution_interrupted')
       ? 'interrupted'
       : kinds.includes('execution_error')
         ? 'error'
         : 'success';
-    this.record.endedAt = clock.now();
+    this.setting.log.ended(this.record, outcome, clock.now());
     this.queue.done(item, result);
     if (this.clientId !== null)
       this.sockets.send('executing', { node: null, prompt_id: item.promptId }, this.clientId);

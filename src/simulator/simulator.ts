@@ -10,11 +10,12 @@ import { systemClock, type Timer } from '../lib/clock.ts';
 import { type AdjustableOptions, controlRoute, type SimulatorControl } from './control-routes.ts';
 import { type Faults, noFaults } from './faults.ts';
 import { Files } from './files.ts';
-import type { ExecutionRecord, LifeSetting } from './life-setting.ts';
+import type { LifeSetting } from './life-setting.ts';
 import type { NodeClass } from './node-class.ts';
 import { nodeClasses } from './node-classes.ts';
 import { resolveOptions, type SimulatorOptions } from './options.ts';
 import { randomFrom } from './pictures.ts';
+import { RunLog } from './run-log.ts';
 import { SimulatedServer } from './server.ts';
 import { ServerLife } from './server-life.ts';
 
@@ -62,7 +63,7 @@ class RunningSimulator implements Simulator {
       clock: given.clock ?? systemClock,
       files: new Files(dataDir),
       faults: this.faults,
-      executions: [] as ExecutionRecord[],
+      log: new RunLog(given.logFile),
       random: randomFrom(options.seed),
       onCrash: (reason) => void this.down(reason),
       thawed: () => this.frozen?.until,
@@ -94,7 +95,8 @@ class RunningSimulator implements Simulator {
       setFaults: (change) => this.setFaults(change),
       clearFaults: () => this.setFaults(noFaults()),
       adjust: (options) => this.adjust(options),
-      executions: () => setting.executions,
+      executions: () => setting.log.executions,
+      prompts: () => setting.log.prompts,
       socketCount: () => this.life?.sockets.count() ?? 0,
       hangUp: () => this.life?.sockets.cutAll(),
       alive: () => this.life !== undefined && !this.life.isDead(),

@@ -4,6 +4,7 @@
  */
 import type { ComfyMessage } from '../comfyui/messages.ts';
 import type { Config } from '../config.ts';
+import { type CrashHook, neverCrash } from '../domain/crash-points.ts';
 import type { Graph } from '../domain/graph.ts';
 import type { Attempt, Job } from '../domain/job.ts';
 import type { Output } from '../domain/output.ts';
@@ -29,6 +30,7 @@ export interface RunParts {
   readonly logger: Logger;
   readonly fleetId: string;
   readonly config: RunConfig;
+  readonly crashAt?: CrashHook | undefined;
 }
 
 export type RunConfig = Pick<
@@ -66,6 +68,7 @@ export class ActiveRun {
   readonly parts: RunParts;
   readonly subject: RunSubject;
   readonly logger: Logger;
+  readonly crashAt: CrashHook;
   readonly alarm: Alarm;
   readonly feed: LiveFeed;
   readonly outputs: OutputCollector;
@@ -99,6 +102,7 @@ export class ActiveRun {
     this.parts = parts;
     this.subject = subject;
     this.logger = parts.logger.child({ job: job.id, attempt: attempt.id, instance: attempt.instanceId });
+    this.crashAt = parts.crashAt ?? neverCrash;
     this.alarm = new Alarm(clock);
     const age = adopted ? Math.max(0, clock.now() - attempt.startedAt) : 0;
     this.posted = !adopted ? 'no' : attempt.state === 'SUBMITTING' ? 'unanswered' : 'accepted';

@@ -2,6 +2,7 @@
  * Takes over what an earlier process left open: its prompts may be running, be done, or never have been posted. Each is
  * found again by its id; nothing is posted here.
  */
+import type { CrashHook } from '../domain/crash-points.ts';
 import { fault } from '../domain/fault.ts';
 import type { Job } from '../domain/job.ts';
 import type { Fleet } from '../fleet/fleet.ts';
@@ -18,6 +19,7 @@ export interface AdoptParts {
   readonly fleet: Fleet;
   readonly recorder: Recorder;
   readonly logger: Logger;
+  readonly crashAt?: CrashHook | undefined;
 }
 
 /** An open attempt that is ours now; `canceled`: its job is not wanted any more. */
@@ -28,7 +30,9 @@ export interface Adopted {
 
 /** Writes the term on every open attempt first, so that an earlier leader's writes are refused from then on. */
 export async function adoptOpenAttempts(parts: AdoptParts, term: number): Promise<Adopted[]> {
-  return adoptThese(parts, term, await claimOpenAttempts(parts.db, term));
+  const open = await claimOpenAttempts(parts.db, term);
+  parts.crashAt?.('adopt:claimed');
+  return adoptThese(parts, term, open);
 }
 
 /** Takes over attempts whose rows carry this term already. */

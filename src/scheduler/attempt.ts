@@ -51,6 +51,7 @@ async function handOverFiles(run: ActiveRun): Promise<Step<ReadonlyMap<string, s
     if (result.kind === 'gone') return { end: failed(fault('INPUT_UNAVAILABLE')) };
     if (result.kind === 'failed') return { end: notHandedOver(run, result.failure) };
     names.set(ref.sha256, result.name);
+    run.crashAt('input:handed-over');
   }
   return { go: names };
 }
@@ -128,7 +129,8 @@ async function post(run: ActiveRun, graph: Graph): Promise<Step<null>> {
   run.posted = 'unanswered';
   run.postedAt = clock.monotonic();
   run.lastHeardAt = run.postedAt;
-  const reply = await member.http.postPrompt(
+  run.crashAt('post:ready');
+  const replying = member.http.postPrompt(
     {
       prompt: graph as unknown as JsonObject,
       promptId: attempt.id,
@@ -137,7 +139,10 @@ async function post(run: ActiveRun, graph: Graph): Promise<Step<null>> {
     },
     { deadlineMs: POST_DEADLINE_MS, signal: run.stopSignal },
   );
+  run.crashAt('post:sent');
+  const reply = await replying;
   if (reply.kind === 'accepted') {
+    run.crashAt('post:accepted');
     run.posted = 'accepted';
     member.expectStatus(run.postedAt);
     await insist(run, () => recorder.running(attempt.id, term));
@@ -172,6 +177,7 @@ async function notAccepted(
 /** Only some outputs would run, which is not what was asked for. */
 async function takeBack(run: ActiveRun, nodeErrors: readonly NodeErrors[]): Promise<Outcome> {
   run.posted = 'accepted';
+  run.crashAt('post:partly-accepted');
   const { member } = run.subject;
   await member.cancel({ promptId: run.promptId, withinMs: 10_000, signal: run.stopSignal });
   return failed(faultOfNodeErrors(nodeErrors));

@@ -36,7 +36,9 @@ async function runToOutcome(run: ActiveRun): Promise<Outcome> {
 async function obey(run: ActiveRun, tuning: RetryTuning): Promise<void> {
   switch (run.interruption) {
     case 'cancel':
-      if (await release(run, Number.POSITIVE_INFINITY)) await closeCanceled(run);
+      if (!(await release(run, Number.POSITIVE_INFINITY))) return;
+      run.crashAt('release:done');
+      await closeCanceled(run);
       return;
     case 'timeout': {
       const free = await release(run, TIMEOUT_RELEASE_MS);

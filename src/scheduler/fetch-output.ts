@@ -23,6 +23,8 @@ export interface Destination {
   readonly storage: BlobStore;
   readonly tenant: string;
   readonly maxBytes: number;
+  /** Called with every piece that came. */
+  readonly onPiece?: () => void;
 }
 
 interface Description {
@@ -74,16 +76,26 @@ export async function storePicture(
 }
 
 function store(
-  { storage, tenant, maxBytes }: Destination,
+  { storage, tenant, maxBytes, onPiece }: Destination,
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   filename: string,
 ): Promise<PutResult<Description, string>> {
-  return storage.put<Description, string>(tenant, source, {
+  return storage.put<Description, string>(tenant, onPiece ? telling(source, onPiece) : source, {
     maxBytes,
     inspect: (content) => describe(content, filename),
     // our own instances made it
     rarelyRejects: true,
   });
+}
+
+async function* telling(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  onPiece: () => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of source) {
+    onPiece();
+    yield piece;
+  }
 }
 
 async function describe(content: Content, filename: string): Promise<Inspection<Description, string>> {

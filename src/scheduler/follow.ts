@@ -103,6 +103,7 @@ async function conclude(run: ActiveRun, watch: Watch, sighting: Sighting): Promi
       return null;
     case 'ended':
       run.posted = 'accepted';
+      run.crashAt('end:seen');
       return { kind: 'ended', entry: verdict.entry };
     case 'lost':
       run.logger.warn({ reason: verdict.reason }, 'an attempt is lost');

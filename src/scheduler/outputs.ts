@@ -4,6 +4,7 @@
  */
 import type { ComfyHttp } from '../comfyui/http.ts';
 import { nodeOutputItems, type OutputItem } from '../comfyui/output-items.ts';
+import { type CrashHook, neverCrash } from '../domain/crash-points.ts';
 import { type Fault, fault } from '../domain/fault.ts';
 import type { Output } from '../domain/output.ts';
 import type { Recorder } from '../jobs/recorder.ts';
@@ -20,6 +21,7 @@ export interface OutputParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly maxOutputBytes: number;
+  readonly crashAt?: CrashHook | undefined;
 }
 
 export interface OutputSubject {
@@ -125,8 +127,10 @@ export class OutputCollector {
       await this.#save({ ...NO_FILE, node, ordinal, text: item.text.slice(0, LONGEST_TEXT) });
       return;
     }
-    const { http, storage, clock, maxOutputBytes } = this.#parts;
-    const where = { storage, tenant: this.#subject.tenant, maxBytes: maxOutputBytes };
+    const { http, storage, clock, maxOutputBytes, crashAt = neverCrash } = this.#parts;
+    const { tenant } = this.#subject;
+    const onPiece = (): void => crashAt('output:receiving');
+    const where = { storage, tenant, maxBytes: maxOutputBytes, onPiece };
     for (let tries = 1; !this.#signal.aborted; tries++) {
       const fetched = await fetchFile(http, item.file, where, this.#signal);
       if (fetched.kind === 'failed' && tries < TRIES) {
@@ -150,6 +154,7 @@ export class OutputCollector {
       return;
     }
     const { sha256, bytes, mimeType, width, height, pin } = fetched;
+    this.#parts.crashAt?.('output:stored');
     try {
       const kind = width === null ? 'file' : 'image';
       await this.#save({ ...file, kind, mimeType, sha256, bytes, width, height, text: null });

@@ -5,6 +5,7 @@
  *   stopped ── start: take a term, adopt what is open ──▶ leading ── stop: leave everything as it is ──▶ stopped
  */
 import type { Config } from '../config.ts';
+import type { CrashHook } from '../domain/crash-points.ts';
 import type { EventBus } from '../events/bus.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Recorder } from '../jobs/recorder.ts';
@@ -44,6 +45,7 @@ export interface SchedulerOptions {
   readonly config: RunConfig &
     Pick<Config, 'maxConcurrentJobs' | 'retryBaseMs' | 'retryCapMs' | 'shutdownGraceMs'>;
   readonly logger: Logger;
+  readonly crashAt?: CrashHook | undefined;
 }
 
 export interface Scheduler extends Service {
@@ -127,6 +129,7 @@ class FleetScheduler implements Scheduler {
   /** What runs on instances goes on there; the next start adopts it. */
   async stop(): Promise<void> {
     await this.#loop.stop();
+    this.#options.crashAt?.('stop:begun');
     for (const unlisten of this.#unlisten.splice(0)) unlisten();
     this.#stopping.abort();
     for (const run of this.#runs.all()) run.interrupt('stop');
@@ -136,6 +139,7 @@ class FleetScheduler implements Scheduler {
     if (await pause(clock, config.shutdownGraceMs / 4, grace.signal)) {
       logger.warn({ tasks: this.#tasks.size }, 'background work did not end in time');
     } else await inTime;
+    this.#options.crashAt?.('stop:let-go');
     await this.#leadership.release();
   }
 
@@ -231,8 +235,8 @@ class FleetScheduler implements Scheduler {
   }
 
   #adoptParts(): AdoptParts {
-    const { store, fleet, recorder, logger } = this.#options;
-    return { db: store.db, fleet, recorder, logger };
+    const { store, fleet, recorder, logger, crashAt } = this.#options;
+    return { db: store.db, fleet, recorder, logger, crashAt };
   }
 
   #resume({ subject, canceled }: Adopted): void {
@@ -266,12 +270,13 @@ class FleetScheduler implements Scheduler {
   }
 
   #sweep(id: string, queue: Parameters<typeof sweep>[2]): void {
-    const { fleet, store, logger } = this.#options;
+    const { fleet, store, logger, crashAt } = this.#options;
     const member = fleet.member(id);
     if (!member || this.#sweeping.has(id)) return;
     this.#sweeping.add(id);
     const isActive = (promptId: string): boolean => this.#runs.has(promptId);
-    const parts = { db: store.db, fleetId: fleet.id, logger, isActive, signal: this.#stopping.signal };
+    const { signal } = this.#stopping;
+    const parts = { db: store.db, fleetId: fleet.id, logger, isActive, signal, crashAt };
     this.#own(
       sweep(parts, member, queue).finally(() => this.#sweeping.delete(id)),
       'sweep',

@@ -3,6 +3,7 @@
  * could not be reached, and the instance went on with it. Prompts of others are never touched.
  */
 import type { Queue } from '../comfyui/queue.ts';
+import type { CrashHook } from '../domain/crash-points.ts';
 import { OPEN_ATTEMPT_STATES } from '../domain/job-states.ts';
 import type { Member } from '../fleet/member.ts';
 import { isOurs } from '../fleet/ownership.ts';
@@ -17,6 +18,7 @@ export interface SweepParts {
   /** A run of this process stands for the prompt. */
   readonly isActive: (promptId: string) => boolean;
   readonly signal: AbortSignal;
+  readonly crashAt?: CrashHook | undefined;
 }
 
 const WITHIN_MS = 3000;
@@ -27,11 +29,13 @@ export async function sweep(parts: SweepParts, member: Member, queue: Queue): Pr
     const attempt = await findAttempt(parts.db, item.promptId);
     const open = OPEN_ATTEMPT_STATES.some((state) => state === attempt?.state);
     if (open || parts.signal.aborted) continue;
+    parts.crashAt?.('sweep:found');
     const outcome = await member.cancel({
       promptId: item.promptId,
       withinMs: WITHIN_MS,
       signal: parts.signal,
     });
+    parts.crashAt?.('sweep:removed');
     parts.logger.info(
       { attempt: item.promptId, instance: member.id, outcome },
       'a forgotten prompt was removed',

@@ -4,7 +4,7 @@
  *   GET    /simulator/faults       what is switched on
  *   POST   /simulator/faults       switches the named faults: see Faults in faults.ts
  *   DELETE /simulator/faults       everything healthy again (a dead worker needs a restart)
- *   POST   /simulator/options      {modelLoadMs, stepMs, nodeMs, residentModels, previewMethod, models, removeNodeClasses}
+ *   POST   /simulator/options      {modelLoadMs, stepMs, nodeMs, bootMs, residentModels, previewMethod, models, removeNodeClasses}
  *   GET    /simulator/executions   every run so far, over restarts: [{promptId, number, clientId, startedAt, endedAt, outcome}]
  *   GET    /simulator/prompts      every prompt that reached the queue, over restarts: [{promptId, at, number, tag, answered}]
  *   POST   /simulator/hang-up      cuts all WebSocket connections
@@ -21,6 +21,7 @@ export interface AdjustableOptions {
   readonly modelLoadMs?: number;
   readonly stepMs?: number;
   readonly nodeMs?: number;
+  readonly bootMs?: number;
   readonly residentModels?: number;
   readonly previewMethod?: 'none' | 'latent';
   readonly models?: Readonly<Record<string, readonly string[]>>;
@@ -82,7 +83,7 @@ function changeFaults(exchange: Exchange, body: Json | undefined, control: Simul
   sendJson(exchange, control.faults);
 }
 
-const NUMBERS = ['modelLoadMs', 'stepMs', 'nodeMs', 'residentModels'];
+const NUMBERS = ['modelLoadMs', 'stepMs', 'nodeMs', 'bootMs', 'residentModels'];
 
 function changeOptions(exchange: Exchange, body: Json | undefined, control: SimulatorControl): void {
   const known = [...NUMBERS, 'previewMethod', 'models', 'removeNodeClasses'];

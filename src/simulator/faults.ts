@@ -19,8 +19,8 @@ export interface Faults {
   slowBodies: number | null;
   /** /view bodies end after this many bytes with a broken connection; null is whole. */
   cutBodies: number | null;
-  /** Milliseconds between execution_success and the history entry. */
-  lateHistoryMs: number;
+  /** Milliseconds between execution_success and the history entry; of two numbers, any between them. */
+  lateHistoryMs: number | [number, number];
   /** POST /interrupt answers 200 and does nothing. */
   ignoreInterrupts: boolean;
   /** Every upload is stored under a new name, as if the name had been taken by another picture. */
@@ -29,6 +29,8 @@ export interface Faults {
   outOfMemory: 'error' | 'crash' | null;
   /** Node classes that raise, with what they raise. */
   nodeErrors: Record<string, { type: string; message: string }>;
+  /** A graphics context that is gone: every node that computes raises this, until a restart. */
+  stickyError: { type: string; message: string } | null;
   /** The process dies at this share (0..1) of a node's progress. */
   crashAtProgress: number | null;
   /** The process dies when a node of this class starts. */
@@ -53,6 +55,7 @@ export function noFaults(): Faults {
     uploadRenames: false,
     outOfMemory: null,
     nodeErrors: {},
+    stickyError: null,
     crashAtProgress: null,
     crashAtNode: null,
     crashOnPrompt: false,
@@ -72,15 +75,30 @@ export function parseFaults(body: Json | undefined): Partial<Faults> | string {
   return body as Partial<Faults>;
 }
 
+function isRaised(value: Json): boolean {
+  return isObject(value) && typeof value.type === 'string' && typeof value.message === 'string';
+}
+
+/** Milliseconds from execution_success to the history entry of one run; `random` answers numbers in [0, 1). */
+export function historyDelay({ lateHistoryMs }: Faults, random: () => number): number {
+  if (typeof lateHistoryMs === 'number') return lateHistoryMs;
+  const [from, to] = lateHistoryMs;
+  return from + (to - from) * random();
+}
+
 const TEXTS = ['crashAtNode'];
 
 function checkFault(key: keyof Faults, value: Json, known: Faults): string | undefined {
   if (key === 'nodeErrors') {
-    const good =
-      isObject(value) &&
-      Object.values(value).every((error) => isObject(error) && typeof error.message === 'string');
+    const good = isObject(value) && Object.values(value).every(isRaised);
     return good ? undefined : 'nodeErrors: {class: {type, message}} is expected';
   }
+  if (key === 'stickyError')
+    return value === null || isRaised(value) ? undefined : `${key}: {type, message} or null`;
+  if (key === 'lateHistoryMs' && Array.isArray(value))
+    return value.length === 2 && value.every((ms) => typeof ms === 'number')
+      ? undefined
+      : `${key}: [from, to]`;
   if (key === 'outOfMemory')
     return value === null || value === 'error' || value === 'crash'
       ? undefined

@@ -26,6 +26,8 @@ export interface SimulatorOptions {
   readonly dataDir?: string;
   /** Keeps what it was posted and what it ran, so that the list outlives the process. */
   readonly logFile?: string;
+  /** How long a start takes, the first and every other; connections are refused meanwhile. Default 0. */
+  readonly bootMs?: number;
   /** Makes made-up names and ids repeatable. */
   readonly seed?: string;
   readonly vramTotalBytes?: number;
@@ -97,6 +99,7 @@ export function resolveOptions(options: SimulatorOptions): ResolvedOptions {
     residentModels: options.residentModels ?? 2,
     stepMs: options.stepMs ?? 0,
     nodeMs: options.nodeMs ?? 0,
+    bootMs: options.bootMs ?? 0,
     previewMethod: options.previewMethod ?? 'none',
     cache: options.cache ?? 'classic',
     seed: options.seed ?? String(Math.random()),

@@ -71,6 +71,11 @@ export function scale(
 }
 
 /** What an upscale model does, as far as size and crispness go. */
+/** Softens it. `sigma` is at least 0.3. */
+export function blur(picture: Picture, sigma: number): Promise<Picture> {
+  return toPicture(raw(picture).blur(sigma));
+}
+
 export function upscale(picture: Picture, factor: number): Promise<Picture> {
   const bigger = raw(picture).resize(picture.width * factor, picture.height * factor, {
     kernel: 'lanczos3',

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { Timer } from '../lib/clock.ts';
 import { NodeCache } from './cache.ts';
 import { Execution, type RunHost } from './execution.ts';
+import { historyDelay } from './faults.ts';
 import { annotated } from './files.ts';
 import { sendFrame, sendFrameWithMetadata, sendText } from './frames.ts';
 import { NodeNotFound } from './graph.ts';
@@ -19,6 +20,7 @@ import {
   type NodeWorld,
   type SavedFile,
 } from './node-class.ts';
+import { raisedBy } from './node-errors.ts';
 import { PromptQueue, type QueueItem, UnorderableItems } from './prompt-queue.ts';
 import { PythonError } from './python-error.ts';
 import { isObject, type JsonObject } from './python-json.ts';
@@ -139,7 +141,8 @@ export class ServerLife {
     const run = new Execution(item, this.host(this.clientId));
     const result = await run.run();
     await this.breathe();
-    if (faults.lateHistoryMs > 0) await this.sleep(faults.lateHistoryMs);
+    const lateMs = historyDelay(faults, this.setting.random);
+    if (lateMs > 0) await this.sleep(lateMs);
     const kinds = result.messages.map(([type]) => type);
     const outcome = kinds.includes('execution_interrupted')
       ? 'interrupted'
@@ -196,8 +199,8 @@ export class ServerLife {
     const { faults, options } = this.setting;
     if (this.dead) await never();
     if (faults.crashAtNode === nodeClass.name) await this.dieOf(`crash at ${nodeClass.name}`);
-    const broken = faults.nodeErrors[nodeClass.name];
-    if (broken) throw new PythonError(broken.type ?? 'RuntimeError', broken.message);
+    const broken = raisedBy(nodeClass, faults);
+    if (broken) throw broken;
     if (options.nodeMs > 0) await this.sleep(options.nodeMs);
   }
 

@@ -6,7 +6,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock, type Timer } from '../lib/clock.ts';
+import { pause, systemClock, type Timer } from '../lib/clock.ts';
 import { type AdjustableOptions, controlRoute, type SimulatorControl } from './control-routes.ts';
 import { type Faults, noFaults } from './faults.ts';
 import { Files } from './files.ts';
@@ -34,7 +34,7 @@ export interface Simulator {
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'comfyui-simulator-')));
   const simulator = new RunningSimulator(options, dataDir);
-  await simulator.boot();
+  await simulator.start();
   return simulator;
 }
 
@@ -49,7 +49,7 @@ class RunningSimulator implements Simulator {
   private server: SimulatedServer | undefined;
   private frozen: { until: Promise<void>; thaw: () => void } | undefined;
   private comeback: Timer | undefined;
-  private stopped = false;
+  private readonly stopping = new AbortController();
 
   constructor(given: SimulatorOptions, dataDir: string) {
     this.given = given;
@@ -76,7 +76,14 @@ class RunningSimulator implements Simulator {
     return `http://${this.setting.options.host}:${this.port}`;
   }
 
-  async boot(): Promise<void> {
+  /** Resolves when it listens, or has been stopped. */
+  async start(): Promise<void> {
+    const { clock, options } = this.setting;
+    if (options.bootMs > 0) await pause(clock, options.bootMs, this.stopping.signal);
+    if (!this.stopping.signal.aborted) await this.boot();
+  }
+
+  private async boot(): Promise<void> {
     await this.setting.files.prepare();
     this.life = new ServerLife(this.setting);
     this.server = new SimulatedServer(this.life, this.setting, (exchange, body) =>
@@ -139,7 +146,7 @@ class RunningSimulator implements Simulator {
     const { server } = this;
     this.server = undefined;
     await server?.close();
-    if (this.stopped) return;
+    if (this.stopping.signal.aborted) return;
     this.given.onCrash?.(reason);
     const { restartAfterMs } = this.faults;
     if (restartAfterMs === null) return;
@@ -164,13 +171,14 @@ class RunningSimulator implements Simulator {
       crashOnPrompt: false,
       frozen: false,
       workerDead: false,
+      stickyError: null,
       restartAfterMs: null,
     });
-    if (!this.stopped) await this.boot();
+    await this.start();
   }
 
   async stop(): Promise<void> {
-    this.stopped = true;
+    this.stopping.abort();
     this.comeback?.cancel();
     this.life?.kill();
     const { server } = this;

@@ -3,6 +3,7 @@ import { WebSocket } from 'ws';
 import { noFaults, parseFaults } from '../../src/simulator/faults.ts';
 import type { SimulatorOptions } from '../../src/simulator/simulator.ts';
 import { eventually } from '../support/eventually.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 import { CLIENT, openRig, paintPrompt, plainPrompt, type Rig } from './run-prompt.ts';
 
 let rig: Rig | undefined;
@@ -35,10 +36,49 @@ describe('faults as data', () => {
     [{ cutBodies: 'all' }],
     [{ nodeErrors: { A: 1 } }],
     [{ outOfMemory: 'x' }],
+    [{ stickyError: { type: 'RuntimeError' } }],
+    [{ lateHistoryMs: [1] }],
     [7],
   ])('are refused when wrong: %j', (body) => {
     expect(typeof parseFaults(body as never)).toBe('string');
   });
+});
+
+/** Blurs a plain picture: the one step that needs the graphics card. */
+function blurPrompt(color: number): Record<string, unknown> {
+  return {
+    ...plainPrompt(color),
+    '3': { class_type: 'ImageBlur', inputs: { image: ['1', 0], blur_radius: 2, sigma: 1 } },
+    '4': { class_type: 'PreviewImage', inputs: { images: ['3', 0] } },
+  };
+}
+
+test('a sticky error fails every node that computes, and only a restart heals it', async () => {
+  const stickyError = { type: 'RuntimeError', message: 'CUDA error: an illegal memory access' };
+  const opened = await open({ faults: { stickyError } });
+  const { simulator, run } = opened;
+  for (const color of [1, 2]) {
+    const { status } = await run(blurPrompt(color));
+    expect(JSON.stringify(status.messages)).toContain('illegal memory access');
+  }
+  expect((await run(plainPrompt(3))).status.status_str).toBe('success');
+  await simulator.control.restart();
+  const { prompt_id } = (await (await submit(opened, blurPrompt(4))).json()) as { prompt_id: string };
+  const entry = await eventually(async () => (await opened.json(`/history/${prompt_id}`))[prompt_id]);
+  expect(entry).toMatchObject({ status: { status_str: 'success' }, outputs: { '4': expect.anything() } });
+});
+
+test('a start that takes its time refuses connections until it is over', async () => {
+  const clock = new VirtualClock();
+  const opened = await open({ clock });
+  opened.simulator.control.adjust({ bootMs: 120_000 });
+  const restarted = opened.simulator.control.restart();
+  await closed(opened);
+  await clock.advance(119_000);
+  await expect(opened.get('/prompt')).rejects.toThrow();
+  await clock.advance(1000);
+  await restarted;
+  expect((await opened.get('/prompt')).status).toBe(200);
 });
 
 describe('a crash', () => {
@@ -163,7 +203,7 @@ describe('a node that fails', () => {
 });
 
 test('a late history entry comes after execution_success', async () => {
-  const opened = await open({ faults: { lateHistoryMs: 60 } });
+  const opened = await open({ faults: { lateHistoryMs: [60, 80] } });
   const { prompt_id } = (await (await submit(opened)).json()) as { prompt_id: string };
   await eventually(() => opened.messages.some(({ type }) => type === 'execution_success'));
   expect(await opened.json(`/history/${prompt_id}`)).toEqual({});

@@ -10,7 +10,7 @@ import {
   picturesOf,
   str,
 } from '../node-class.ts';
-import { decode, invert, mask, type Picture, plain, scale } from '../pictures.ts';
+import { blur, decode, invert, mask, type Picture, plain, scale } from '../pictures.ts';
 import { PythonError } from '../python-error.ts';
 
 const SIZE = { default: 512, min: 0, max: 16384, step: 1 };
@@ -137,6 +137,22 @@ const IMAGE_INVERT: NodeClass = {
   run: ({ inputs }) => ({ outputs: [images(picturesOf(inputs.image).map(invert))] }),
 };
 
+const IMAGE_BLUR: NodeClass = {
+  name: 'ImageBlur',
+  category: 'image/postprocessing',
+  pythonModule: 'comfy_extras.nodes_post_processing',
+  required: {
+    image: ['IMAGE'],
+    blur_radius: ['INT', { default: 1, min: 1, max: 31, step: 1 }],
+    sigma: ['FLOAT', { default: 1, min: 0.1, max: 10, step: 0.1 }],
+  },
+  outputs: ['IMAGE'],
+  run: async ({ inputs }) => {
+    const sigma = Math.max(0.3, num(inputs.sigma));
+    return { outputs: [images(await Promise.all(picturesOf(inputs.image).map((one) => blur(one, sigma))))] };
+  },
+};
+
 const SOLID_MASK: NodeClass = {
   name: 'SolidMask',
   category: 'mask',
@@ -157,6 +173,7 @@ export const IMAGE_NODES: readonly NodeClass[] = [
   IMAGE_SCALE,
   IMAGE_INVERT,
   EMPTY_IMAGE,
+  IMAGE_BLUR,
   SOLID_MASK,
   LOAD_BASE64,
 ];

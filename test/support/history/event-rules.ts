@@ -1,8 +1,8 @@
 /** I6 for the store: the event log of each job, and that it tells the same as the rows of the job and its attempts. */
 import type { JobStatus } from '../../../src/domain/job.ts';
 import type { DurableEvent } from '../../../src/domain/job-event.ts';
-import { hasEnded, jobMayBecome } from '../../../src/domain/job-states.ts';
-import type { History, JobHistory, Violation } from './evidence.ts';
+import { jobMayBecome } from '../../../src/domain/job-states.ts';
+import { type History, isEnded, type JobHistory, type Violation } from './evidence.ts';
 
 export function eventRules({ jobs }: History): Violation[] {
   return jobs.flatMap((one) =>
@@ -19,7 +19,7 @@ function* numbers({ job, events }: JobHistory): Generator<string> {
   if (seqs.some((seq, index) => seq !== index + 1)) yield `its events are numbered ${seqs.join(', ')}`;
   if (job.seq !== (seqs.at(-1) ?? 0)) yield `its newest event is ${seqs.at(-1)}, the job says ${job.seq}`;
   const ends = events.filter(({ event }) => event.type === 'finished' || event.type === 'canceled');
-  if (ends.length !== (hasEnded(job.status) ? 1 : 0))
+  if (ends.length !== (isEnded(job.status) ? 1 : 0))
     yield `${job.status} with ${ends.length} terminal events`;
   if (ends[0] && ends[0] !== events.at(-1)) yield `its terminal event is number ${ends[0].seq}, not the last`;
 }

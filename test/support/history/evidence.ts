@@ -1,6 +1,7 @@
 /** What the history checker looks at: the rows of the store, what the instances noted themselves, what clients saw. */
 import type { JobStatus } from '../../../src/domain/job.ts';
 import type { DurableEvent } from '../../../src/domain/job-event.ts';
+import { ENDED_JOB_STATUSES } from '../../../src/domain/job-states.ts';
 import type { ExecutionRecord, PromptRecord } from '../../../src/simulator/run-log.ts';
 import { grouped } from '../../../src/store/grouped.ts';
 import type { Db } from '../../../src/store/open.ts';
@@ -88,6 +89,11 @@ export interface Violation {
 }
 
 export type Rule = (history: History) => Violation[];
+
+/** Of any text, as rows may hold anything. */
+export function isEnded(status: JobStatus): boolean {
+  return (ENDED_JOB_STATUSES as readonly JobStatus[]).includes(status);
+}
 
 export async function readHistory(db: Db, evidence: Evidence): Promise<History> {
   const jobs = await db.selectFrom('jobs').selectAll().orderBy('created_at').orderBy('id').execute();

@@ -1,8 +1,8 @@
 /** I1, I2, I4, I5 and I7: what the rows of a job say, each by itself and together. */
 import { type FaultCode, takesDown } from '../../../src/domain/fault.ts';
 import { type AttemptState, JOB_STATUSES, type JobStatus } from '../../../src/domain/job.ts';
-import { hasEnded, OPEN_ATTEMPT_STATES } from '../../../src/domain/job-states.ts';
-import type { History, JobHistory, Violation } from './evidence.ts';
+import { OPEN_ATTEMPT_STATES } from '../../../src/domain/job-states.ts';
+import { type History, isEnded, type JobHistory, type Violation } from './evidence.ts';
 
 const OPEN: readonly AttemptState[] = OPEN_ATTEMPT_STATES;
 const GIVEN_UP: readonly AttemptState[] = ['FAILED', 'LOST'];
@@ -54,7 +54,7 @@ function* oneState({ job, attempts }: JobHistory): Generator<Found> {
     yield say(`the status is ${job.status}`);
     return;
   }
-  if (hasEnded(job.status) !== (job.finished_at !== null)) {
+  if (isEnded(job.status) !== (job.finished_at !== null)) {
     yield say(`${job.status}, but finished_at is ${job.finished_at}`);
   }
   if ((job.status === 'FAILED') !== (job.error_code !== null)) {
@@ -120,7 +120,7 @@ function* owner({ job, attempts }: JobHistory, calm: boolean): Generator<Found> 
   if (open.length > 0 && job.status !== 'PROCESSING' && (calm || job.status !== 'CANCELED')) {
     yield say(`${job.status} with an open attempt`);
   }
-  if (calm && !hasEnded(job.status)) yield say(`still ${job.status}`);
+  if (calm && !isEnded(job.status)) yield say(`still ${job.status}`);
 }
 
 function tenants({ jobs, tenantRows }: History): Violation[] {

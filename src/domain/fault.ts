@@ -75,6 +75,12 @@ export const FAULTS = {
     charged: true,
     message: 'an output file could not be fetched',
   },
+  OUTPUT_TOO_LARGE: {
+    blame: 'job',
+    retryable: false,
+    charged: true,
+    message: 'the outputs are larger or more than allowed',
+  },
   INPUT_UNAVAILABLE: {
     blame: 'job',
     retryable: false,

@@ -19,6 +19,8 @@ export async function carryOut(run: ActiveRun, tuning: RetryTuning): Promise<voi
   } finally {
     run.endDeadline();
     run.feed.close();
+    // what a run that ended otherwise still fetches is not wanted
+    await run.outputs.close();
     run.releaseClientId();
   }
 }

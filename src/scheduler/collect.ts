@@ -24,6 +24,8 @@ export async function collect(run: ActiveRun, entry: HistoryEntry): Promise<Outc
     run.outputs.settled(),
   ]);
   if (run.interruption) return INTERRUPTED;
+  // its files went with the instance: the job is not to blame and runs again
+  if (missing?.code === 'INSTANCE_LOST') return { kind: 'lost', fault: missing };
   if (missing) return failed(missing, runMs);
   if (run.outputs.count === 0) return failed(nothingMade(run), runMs);
   return { kind: 'succeeded', runMs };

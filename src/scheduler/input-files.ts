@@ -7,6 +7,7 @@ import type { HttpFailure } from '../comfyui/http-failure.ts';
 import type { FileRef } from '../domain/graph.ts';
 import type { Member } from '../fleet/member.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
+import type { TransferGate } from './transfer-gate.ts';
 
 export type HandOver =
   | { readonly kind: 'there'; readonly name: string }
@@ -20,12 +21,14 @@ const MOST_KNOWN = 10_000;
 
 export class InputFiles {
   readonly #storage: BlobStore;
+  readonly #transfers: TransferGate;
   /** Instance id to content hash to the upload, done or under way. */
   readonly #known = new Map<string, Map<string, Promise<HandOver>>>();
   readonly #mostKnown: number;
 
-  constructor(storage: BlobStore, mostKnown = MOST_KNOWN) {
+  constructor(storage: BlobStore, transfers: TransferGate, mostKnown = MOST_KNOWN) {
     this.#storage = storage;
+    this.#transfers = transfers;
     this.#mostKnown = mostKnown;
   }
 
@@ -38,7 +41,7 @@ export class InputFiles {
     }
     const underWay = files.get(ref.sha256);
     if (underWay) return underWay;
-    const upload = this.#upload(member, tenant, ref);
+    const upload = this.#transfers.pass(member.id, ref.sha256, () => this.#upload(member, tenant, ref));
     files.set(ref.sha256, upload);
     const oldest = files.size > this.#mostKnown ? files.keys().next() : null;
     if (oldest && !oldest.done) files.delete(oldest.value);

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { FileRef } from '../../src/domain/graph.ts';
 import type { Member } from '../../src/fleet/member.ts';
 import { InputFiles } from '../../src/scheduler/input-files.ts';
+import { TransferGate } from '../../src/scheduler/transfer-gate.ts';
 import type { BlobStore } from '../../src/storage/blob-store.ts';
 
 const ref = (n: number): FileRef => ({
@@ -26,9 +27,11 @@ function stored(open: BlobStore['open']): BlobStore {
 }
 const everything = stored(async () => ({ stream: Readable.from([]), total: 0 }));
 
+const gate = () => new TransferGate({ perInstance: 4, overall: 32 });
+
 describe('files for instances', () => {
   it('are uploaded once to each instance, also when two jobs want them at once', async () => {
-    const files = new InputFiles(everything);
+    const files = new InputFiles(everything, gate());
     const [a, b] = [instance('a'), instance('b')];
     const twice = await Promise.all([
       files.handOver(a.member, 'default', ref(1)),
@@ -50,7 +53,7 @@ describe('files for instances', () => {
       if (opened === 1) throw new Error('the disk is gone');
       return { stream: Readable.from([]), total: 0 };
     });
-    const files = new InputFiles(storage);
+    const files = new InputFiles(storage, gate());
     const { member } = instance('a');
     const first = await files.handOver(member, 'default', ref(1));
     expect(first).toMatchObject({ kind: 'failed', failure: { reason: 'reset' } });
@@ -58,18 +61,39 @@ describe('files for instances', () => {
   });
 
   it('are gone when storage has none of them', async () => {
-    const files = new InputFiles(stored(async () => null));
+    const files = new InputFiles(
+      stored(async () => null),
+      gate(),
+    );
     const { member } = instance('a');
     expect(await files.handOver(member, 'default', ref(1))).toEqual({ kind: 'gone' });
   });
 
   it('are remembered in bounded memory, the latest longest', async () => {
-    const files = new InputFiles(everything, 3);
+    const files = new InputFiles(everything, gate(), 3);
     const { member, uploaded } = instance('a');
     for (const n of [1, 2, 3, 4]) await files.handOver(member, 'default', ref(n));
     await files.handOver(member, 'default', ref(4));
     expect(uploaded).toHaveLength(4);
     await files.handOver(member, 'default', ref(1));
     expect(uploaded).toHaveLength(5);
+  });
+
+  it('go four at a time to one instance (F44)', async () => {
+    let now = 0;
+    let most = 0;
+    const open = async () => ({ stream: Readable.from([]), total: 0 });
+    const files = new InputFiles(stored(open), gate());
+    const { member } = instance('a');
+    const upload = member.http.upload;
+    const counted: typeof upload = async (...args) => {
+      most = Math.max(most, ++now);
+      await new Promise((resolve) => setImmediate(resolve));
+      now--;
+      return upload(...args);
+    };
+    const slow = { ...member, http: { upload: counted } } as unknown as Member;
+    await Promise.all(Array.from({ length: 12 }, (_, n) => files.handOver(slow, 'default', ref(n))));
+    expect(most).toBe(4);
   });
 });

@@ -18,6 +18,8 @@ export interface TransportOptions {
   readonly connections?: number;
   /** Longest dial, in ms; default 3000. */
   readonly connectTimeoutMs?: number;
+  /** Asked before each request that may change something there: false and it is not sent, it answers `aborted`. */
+  readonly mayAct?: (() => boolean) | undefined;
 }
 
 export interface HttpCall {
@@ -133,6 +135,7 @@ export class HttpTransport implements Service {
 
   async #send(call: HttpCall, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     if (!this.#pool) throw new TransportStopped();
+    if (call.method === 'POST' && this.#options.mayAct?.() === false) throw new TransportStopped();
     const query = call.query ? `?${new URLSearchParams(call.query).toString()}` : '';
     return this.#pool.request({
       method: call.method,

@@ -47,6 +47,8 @@ export interface Fleet extends Service {
   member(id: string): Member | undefined;
   /** Hears what happens; returns the way to stop. A listener must not throw. */
   listen(listener: FleetListener): () => void;
+  /** From now on nothing is changed on any instance while `mayAct` says no; it is asked before each request. */
+  actOnlyWhile(mayAct: () => boolean): void;
 }
 
 export function createFleet(options: FleetOptions): Fleet {
@@ -58,6 +60,7 @@ class InstanceFleet implements Fleet {
   readonly #listeners = new Set<FleetListener>();
   #members: ReadonlyMap<string, Member> = new Map();
   #id = '';
+  #mayAct: () => boolean = () => true;
 
   constructor(options: FleetOptions) {
     this.#options = options;
@@ -82,6 +85,10 @@ class InstanceFleet implements Fleet {
   listen(listener: FleetListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  actOnlyWhile(mayAct: () => boolean): void {
+    this.#mayAct = mayAct;
   }
 
   /** Resolves before the instances have answered: one that is down must not hold up the others. */
@@ -109,8 +116,10 @@ class InstanceFleet implements Fleet {
         unhealthyAfterMisses: config.unhealthyAfterMisses,
         useSocket: config.comfyuiWebsocket,
         breaker: { threshold: config.breakerThreshold, openMs: config.breakerOpenMs },
+        canaryTimeoutMs: config.canaryTimeoutMs,
         spare: () => this.#canSpare(instance.id),
         events: this.#events(),
+        mayAct: () => this.#mayAct(),
       });
       members.set(instance.id, member);
     }

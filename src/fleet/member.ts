@@ -37,9 +37,12 @@ export interface MemberOptions {
   /** False: no socket at all, everything is found out by asking. */
   readonly useSocket: boolean;
   readonly breaker: BreakerTuning;
+  readonly canaryTimeoutMs: number;
   /** Enough of the fleet is left without this instance. */
   readonly spare: () => boolean;
   readonly events: MemberEvents;
+  /** This process leads; while it does not, nothing is changed on the instance, only asked. */
+  readonly mayAct: () => boolean;
 }
 
 /** Called in turn; a listener must not throw. */
@@ -74,7 +77,12 @@ export class Member implements Service {
     this.id = instance.id;
     this.#options = options;
     this.#row = new InstanceRow(options, instance, options.inventory);
-    this.#transport = new HttpTransport({ url, clock, connectTimeoutMs: probeTimeoutMs });
+    this.#transport = new HttpTransport({
+      url,
+      clock,
+      connectTimeoutMs: probeTimeoutMs,
+      mayAct: options.mayAct,
+    });
     this.http = new ComfyHttp(this.#transport);
     this.#hearing = new Hearing({
       ...options,
@@ -84,7 +92,14 @@ export class Member implements Service {
       onMessage: (message, clientId) => options.events.onMessage(this.id, message, clientId),
       onChange: (change) => this.#socketChanged(change),
     });
-    this.#guard = new Guard({ ...options, stored: instance.breaker, onChange: () => this.#breakerChanged() });
+    this.#guard = new Guard({
+      ...options,
+      stored: instance.breaker,
+      http: this.http,
+      answering: () => this.#isAnswering,
+      nodeTypes: () => this.#row.inventory?.nodeTypes ?? null,
+      onChange: () => this.#breakerChanged(),
+    });
     this.#prober = new Prober({
       ...options,
       http: this.http,
@@ -100,14 +115,18 @@ export class Member implements Service {
   }
 
   state(): InstanceState {
-    const { misses, lastSeenAt } = this.#prober.record;
     return {
       instance: this.#row.instance,
-      answering: misses === 0 && lastSeenAt !== null,
+      answering: this.#isAnswering,
       listening: this.#hearing.isOpen,
       inventory: this.#row.inventory,
       breaker: this.#guard.state,
     };
+  }
+
+  /** The prompt of ours that stands for no job: the canary under way; null when there is none. */
+  get canaryId(): string | null {
+    return this.#guard.canaryId;
   }
 
   /** Stops one prompt; see cancelPrompt. */
@@ -160,6 +179,7 @@ export class Member implements Service {
   async start(): Promise<void> {
     this.#running = true;
     await this.#transport.start();
+    await this.#guard.start();
     await this.#prober.start();
     this.#opening = this.#prober.settled().then(async () => {
       if (this.#running) await this.#hearing.start();
@@ -168,11 +188,16 @@ export class Member implements Service {
 
   async stop(): Promise<void> {
     this.#running = false;
-    this.#guard.stop();
+    await this.#guard.stop();
     await this.#prober.stop();
     await this.#opening;
     await this.#hearing.stop();
     await this.#transport.stop();
+  }
+
+  get #isAnswering(): boolean {
+    const { misses, lastSeenAt } = this.#prober.record;
+    return misses === 0 && lastSeenAt !== null;
   }
 
   #socketChanged(change: 'open' | 'closed' | 'gone'): void {
@@ -185,7 +210,6 @@ export class Member implements Service {
     const { record, queue, stats, cameBack } = probe;
     const { misses: _, ...health } = record;
     if (queue) this.#queue = queue;
-    if (queue) this.#guard.answered(cameBack);
     await this.#row.save({
       ...health,
       ...this.#breakerPatch(),
@@ -203,6 +227,7 @@ export class Member implements Service {
     });
     const { events } = this.#options;
     if (cameBack) events.onComeback(this.id);
+    if (queue) this.#guard.answered(cameBack);
     if (queue) events.onQueue(this.id, queue);
     events.onChange(this.id);
   }
@@ -218,7 +243,8 @@ export class Member implements Service {
 
   #breakerPatch(): Pick<Instance, 'breaker' | 'lastError'> {
     const { state, whyAside } = this.#guard;
-    return { breaker: state, lastError: whyAside ?? this.#prober.record.lastError };
+    const reasons = [whyAside, this.#prober.record.lastError].filter((reason) => reason !== null);
+    return { breaker: state, lastError: reasons.length > 0 ? reasons.join('; ') : null };
   }
 
   /** Prompts of this fleet in its queue, as last read. */

@@ -7,6 +7,7 @@ import type { CrashWrite } from '../domain/crash-points.ts';
 import type { Fault } from '../domain/fault.ts';
 import type { Attempt, AttemptState, Job } from '../domain/job.ts';
 import { attemptStatesBefore } from '../domain/job-states.ts';
+import { isTermOver, LEADER_LEASE } from '../store/leases.ts';
 import type { Db } from '../store/open.ts';
 import { attemptFromRow, faultToColumns } from '../store/rows.ts';
 import type { AttemptsTable } from '../store/schema.ts';
@@ -34,7 +35,7 @@ export type FailureDecision =
   | { readonly kind: 'retry'; readonly notBefore: number; readonly delayMs: number };
 
 export interface AttemptWriter {
-  /** PENDING to PROCESSING, event started. Null: it waits no longer, or the slot is taken. */
+  /** PENDING to PROCESSING, event started. Null: it waits no longer, the slot is taken, or a later term has begun. */
   assign(assignment: Assignment): Promise<{ readonly job: Job; readonly attempt: Attempt } | null>;
   /** The instance has begun to run it. */
   running(attemptId: string, term: number): Promise<boolean>;
@@ -123,6 +124,7 @@ const insertAttempt = statement((q, row: AttemptsTable) =>
 /** A slot that is taken makes the insert do nothing (unique index on open attempts), which undoes the rest. */
 async function assign(tx: Db, assignment: Assignment, now: number): Promise<{ job: Job; attempt: Attempt }> {
   const { jobId, attemptId, instanceId, instanceName, slot, term, deadlineAt } = assignment;
+  if (await isTermOver(tx, LEADER_LEASE, term)) refuse();
   const job = await changeJob(tx, {
     jobId,
     from: ['PENDING'],

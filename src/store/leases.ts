@@ -1,5 +1,9 @@
 /** Leadership: a lease row whose term grows with every holder. Writes carry the term, so a stale leader is refused. */
 import type { Db } from './open.ts';
+import { statement } from './statement.ts';
+
+/** Whose holder is the leader of the fleet. */
+export const LEADER_LEASE = 'scheduler';
 
 /**
  * Takes the lease when it is free, has run out, or is the holder's own; its term is greater than any before.
@@ -52,4 +56,13 @@ export async function releaseTerm(db: Db, name: string, term: number): Promise<v
     .where('name', '=', name)
     .where('term', '=', term)
     .execute();
+}
+
+const selectNewer = statement((q, p: { name: string; term: number }) =>
+  q.selectFrom('leases').select('term').where('name', '=', p.name).where('term', '>', p.term),
+);
+
+/** A later term has begun. */
+export async function isTermOver(db: Db, name: string, term: number): Promise<boolean> {
+  return (await selectNewer(db, { name, term })).rows.length > 0;
 }

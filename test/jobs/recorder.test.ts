@@ -6,6 +6,7 @@ import { droppedBlobs } from '../../src/store/blobs.ts';
 import { IDEMPOTENCY_KEY_MS } from '../../src/store/idempotency.ts';
 import { eventsAfter } from '../../src/store/job-events.ts';
 import { findGraph, findJob, pendingJobs } from '../../src/store/jobs.ts';
+import { LEADER_LEASE, takeTerm } from '../../src/store/leases.ts';
 import { setBlocked } from '../../src/store/needs.ts';
 import { outputsOfJobs } from '../../src/store/outputs.ts';
 import { newJob } from '../support/new-job.ts';
@@ -273,6 +274,16 @@ describe('recorder against stale writers', () => {
     expect(await events(jobId)).toHaveLength(2);
     expect(await recorder.collecting(attemptId, TERM + 1)).toBe(true);
     expect(await recorder.complete(attemptId, TERM + 1, 1)).toMatchObject({ status: 'COMPLETED' });
+  });
+
+  it('gives an older term no attempt once a later one has begun (F38)', async () => {
+    const { db } = bench.store;
+    const id = await bench.waiting();
+    const older = await takeTerm(db, LEADER_LEASE, 'a', 0, 100);
+    const newer = await takeTerm(db, LEADER_LEASE, 'b', 100, 100);
+    expect(await bench.recorder.assign({ ...assignment(id, bench.ids()), term: older ?? 0 })).toBeNull();
+    expect(await job(id)).toMatchObject({ status: 'PENDING', attemptCount: 0 });
+    expect(await bench.recorder.assign({ ...assignment(id, bench.ids()), term: newer ?? 0 })).not.toBeNull();
   });
 
   it('does not let an older term claim what a newer one has', async () => {

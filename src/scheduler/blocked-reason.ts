@@ -1,8 +1,10 @@
-/** Why a class of jobs cannot start anywhere, as one line that a person understands. */
+/** Why jobs wait for something other than their turn, as one line that a person understands. */
 import type { Needs } from '../domain/capabilities.ts';
-import { type Candidate, isUp, lacks } from './candidate.ts';
+import { type Candidate, isAble, isOpen, isThere, isUp, lacks, promptsOn } from './candidate.ts';
+import type { Lane } from './lane.ts';
+import { mayRetry, type RecentDispatches } from './retry-budget.ts';
 
-/** Null when an able instance is up: the jobs merely wait their turn. */
+/** Why a whole class cannot start anywhere; null when an able instance is up, so that it merely waits its turn. */
 export function blockedReason(
   needsKey: string,
   needs: Needs,
@@ -17,18 +19,44 @@ export function blockedReason(
       ? 'all instances are draining'
       : 'all healthy instances are draining';
   }
-  const missing = open.map((candidate) => words(lacks(candidate, needsKey, needs)));
+  const usable = open.filter((candidate) => !candidate.stuck);
+  if (usable.length === 0) return 'every healthy instance is held up by a prompt that does not end';
+  const missing = usable.map((candidate) => words(lacks(candidate, needsKey, needs)));
   if (missing.some((things) => things.length === 0)) return null;
   return nobodyAble(missing);
 }
 
+/** Jobs whose earlier attempts failed, when those of the whole fleet are repeated too often. */
+export function retriesReason(lane: Lane, recent: RecentDispatches, percent: number): string | null {
+  if (!lane.isRetry || mayRetry(recent, percent)) return null;
+  return `much fails at the moment, so repeated attempts are limited to ${percent} % of all`;
+}
+
+/** Jobs that took an instance down, when places are free but no instance is empty. */
+export function isolationReason(lane: Lane, needs: Needs, candidates: readonly Candidate[]): string | null {
+  if (!lane.isSuspect) return null;
+  const able = candidates.filter(
+    (candidate) =>
+      isOpen(candidate) &&
+      candidate.takenSlots.length < candidate.capacity &&
+      isAble(candidate, lane.needsKey, needs),
+  );
+  if (able.length === 0 || able.some((candidate) => promptsOn(candidate) === 0)) return null;
+  return 'an instance went down with the job, so it waits for one without any other prompt';
+}
+
 function nobodyUp(candidates: readonly Candidate[]): string {
   const all = candidates.length;
-  const fresh = candidates.filter((candidate) => candidate.health === 'UNKNOWN').length;
-  const rest = all - fresh;
+  const count = (what: (candidate: Candidate) => boolean, one: string, many: string): string[] => {
+    const some = candidates.filter(what).length;
+    return some > 0 ? [`${some} of ${all} ${some === 1 ? one : many}`] : [];
+  };
+  const aside = (state: Candidate['breaker']) => (it: Candidate) => isThere(it) && it.breaker === state;
   const problems = [
-    ...(rest > 0 ? [`${rest} of ${all} ${rest === 1 ? 'is' : 'are'} unreachable`] : []),
-    ...(fresh > 0 ? [`${fresh} of ${all} ${fresh === 1 ? 'has' : 'have'} not answered yet`] : []),
+    ...count((it) => !isThere(it) && it.health !== 'UNKNOWN', 'is unreachable', 'are unreachable'),
+    ...count((it) => it.health === 'UNKNOWN', 'has not answered yet', 'have not answered yet'),
+    ...count(aside('HALF_OPEN'), 'is being tested', 'are being tested'),
+    ...count(aside('OPEN'), 'is put aside after failures', 'are put aside after failures'),
   ];
   return `no healthy instance (${problems.join(', ')})`;
 }

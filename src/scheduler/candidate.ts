@@ -1,6 +1,6 @@
 /** An instance as the planner sees it: a snapshot, nothing live. */
 import { type Inventory, missingFrom, type Needs } from '../domain/capabilities.ts';
-import type { InstanceHealth } from '../domain/instance.ts';
+import type { BreakerState, InstanceHealth } from '../domain/instance.ts';
 
 export interface Candidate {
   readonly id: string;
@@ -14,15 +14,39 @@ export interface Candidate {
   /** It answered when it was last asked. */
   readonly answering: boolean;
   readonly draining: boolean;
+  /** Whether faults put it aside; only a CLOSED one gets work. */
+  readonly breaker: BreakerState;
+  /** A prompt of ours is on it that does not start or cannot be stopped: nothing is put behind it. */
+  readonly stuck: boolean;
+  /** A job that took an instance down runs on it: nothing is put beside it. */
+  readonly isolated: boolean;
+  /** It came back together with others: its first job is a moment away. */
+  readonly resting: boolean;
+  readonly vramBytes: number | null;
   /** Null until its lists are read. */
   readonly inventory: Inventory | null;
   /** What it most likely has in memory. */
   readonly loadedModels: readonly string[];
 }
 
-/** May be sent work at all, draining left aside. */
+/** It answers and nothing speaks against it, draining left aside. */
 export function isUp(candidate: Candidate): boolean {
-  return candidate.answering && (candidate.health === 'HEALTHY' || candidate.health === 'DEGRADED');
+  return isThere(candidate) && candidate.breaker === 'CLOSED';
+}
+
+export function isThere({ answering, health }: Candidate): boolean {
+  return answering && (health === 'HEALTHY' || health === 'DEGRADED');
+}
+
+/** May be sent work now, if it has a free place. */
+export function isOpen(candidate: Candidate): boolean {
+  const { draining, stuck, isolated, resting } = candidate;
+  return isUp(candidate) && !draining && !stuck && !isolated && !resting;
+}
+
+/** Prompts on it, whoever's they are. */
+export function promptsOn({ takenSlots, foreignPrompts }: Candidate): number {
+  return takenSlots.length + foreignPrompts;
 }
 
 const MEMORY_LIMIT = 4096;

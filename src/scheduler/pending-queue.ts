@@ -1,27 +1,44 @@
 /**
- * The jobs that wait, in memory, kept in the order they are served: priority 10 to 1, within a level by arrival. Jobs
- * with the same needs form a class, so that a class which no free instance can run costs nothing to skip. Jobs that
- * back off after a failed attempt are set aside until they are due. A copy of rows: the scheduler keeps it fresh.
+ * The jobs that wait, in memory, kept in the order they are served: priority 10 to 1, within a level by arrival. Jobs that
+ * can be held back for one reason stand in a lane of their own, so that a lane which must wait costs nothing to skip and
+ * holds up no other. Jobs that back off after a failed attempt are set aside until they are due. A copy of rows: the
+ * scheduler keeps it fresh.
  */
 import type { PendingJob } from '../store/jobs.ts';
+import { type Lane, laneOf, nameOf } from './lane.ts';
 
 /** Negative when `a` is served before `b`; never 0 for two jobs. */
 export function servedBefore(a: PendingJob, b: PendingJob): number {
   return b.priority - a.priority || a.createdAt - b.createdAt || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }
 
+/** A job whose turn it is. */
+export interface Turn {
+  readonly job: PendingJob;
+  readonly lane: Lane;
+}
+
 /** One walk over the waiting jobs in serving order; it changes nothing. */
 export interface QueueWalk {
-  /** The next job whose class is not in `skipped`; the same answer until `pass` is called. */
-  peek(skipped: ReadonlySet<string>): PendingJob | null;
+  /**
+   * The next job whose lane is not in `skipped`; the same answer until `pass` is called. Of one tenant it is always the one
+   * served first; `between` decides between tenants, else that rule holds there too.
+   */
+  peek(skipped: ReadonlySet<Lane>, between?: (a: PendingJob, b: PendingJob) => number): Turn | null;
   /** Steps over the job that `peek` answered. */
-  pass(job: PendingJob): void;
+  pass(turn: Turn): void;
+}
+
+interface Line extends Lane {
+  readonly name: string;
+  /** Sorted; never empty between two calls. */
+  readonly jobs: PendingJob[];
 }
 
 export class PendingQueue {
   readonly #jobs = new Map<string, PendingJob>();
-  /** Class of needs to its due jobs, sorted; no empty lists. */
-  readonly #classes = new Map<string, PendingJob[]>();
+  /** Tenant to name of the lane to its due jobs; nothing empty. */
+  readonly #tenants = new Map<string, Map<string, Line>>();
   readonly #setAside = new Map<string, PendingJob>();
   readonly #withDeadline = new Map<string, PendingJob>();
   /** Lower bounds, so that nobody looks through 100,000 jobs to find that none is due. */
@@ -64,10 +81,13 @@ export class PendingQueue {
     this.#jobs.delete(id);
     this.#withDeadline.delete(id);
     if (this.#setAside.delete(id)) return;
-    const line = this.#classes.get(job.needsKey) ?? [];
-    const at = position(line, job);
-    if (line[at]?.id === id) line.splice(at, 1);
-    if (line.length === 0) this.#classes.delete(job.needsKey);
+    const lines = this.#tenants.get(job.tenant);
+    const line = lines?.get(nameOf(laneOf(job)));
+    if (!lines || !line) return;
+    const at = position(line.jobs, job);
+    if (line.jobs[at]?.id === id) line.jobs.splice(at, 1);
+    if (line.jobs.length === 0) lines.delete(line.name);
+    if (lines.size === 0) this.#tenants.delete(job.tenant);
   }
 
   /** Lets the jobs that are due by now take their place in line. */
@@ -100,38 +120,67 @@ export class PendingQueue {
     return Number.isFinite(at) ? at : null;
   }
 
-  /** Classes that have a due job waiting. */
-  classes(): string[] {
-    return [...this.#classes.keys()];
+  /** Lanes that have a due job waiting. */
+  lanes(): Lane[] {
+    return [...this.#tenants.values()].flatMap((lines) => [...lines.values()]);
   }
 
-  /** How many due jobs of the class wait. */
-  waiting(needsKey: string): number {
-    return this.#classes.get(needsKey)?.length ?? 0;
+  /** Classes of needs that have a due job waiting. */
+  classes(): string[] {
+    return [...new Set(this.lanes().map((lane) => lane.needsKey))];
+  }
+
+  /** How many due jobs of the lane wait. */
+  waiting(lane: Lane): number {
+    return this.#tenants.get(lane.tenant)?.get(nameOf(lane))?.jobs.length ?? 0;
   }
 
   walk(): QueueWalk {
-    const passed = new Map<string, number>();
+    const passed = new Map<Lane, number>();
     return {
-      peek: (skipped) => {
-        let best: PendingJob | null = null;
-        for (const [needsKey, line] of this.#classes) {
-          const head = skipped.has(needsKey) ? undefined : line[passed.get(needsKey) ?? 0];
-          if (head && (!best || servedBefore(head, best) < 0)) best = head;
+      peek: (skipped, between = servedBefore) => {
+        let best: Turn | null = null;
+        for (const lines of this.#tenants.values()) {
+          const first = firstOf(lines.values(), skipped, passed);
+          if (first && (!best || between(first.job, best.job) < 0)) best = first;
         }
         return best;
       },
-      pass: (job) => {
-        passed.set(job.needsKey, (passed.get(job.needsKey) ?? 0) + 1);
+      pass: ({ lane }) => {
+        passed.set(lane, (passed.get(lane) ?? 0) + 1);
       },
     };
   }
 
   #line(job: PendingJob): void {
-    const line = this.#classes.get(job.needsKey);
-    if (!line) this.#classes.set(job.needsKey, [job]);
-    else line.splice(position(line, job), 0, job);
+    const lane = laneOf(job);
+    const name = nameOf(lane);
+    let lines = this.#tenants.get(job.tenant);
+    if (!lines) {
+      lines = new Map();
+      this.#tenants.set(job.tenant, lines);
+    }
+    const line = lines.get(name);
+    if (!line) lines.set(name, { ...lane, name, jobs: [job] });
+    else line.jobs.splice(position(line.jobs, job), 0, job);
   }
+}
+
+/** The job of one tenant that is served first. */
+function firstOf(
+  lines: Iterable<Line>,
+  skipped: ReadonlySet<Lane>,
+  passed: ReadonlyMap<Lane, number>,
+): Turn | null {
+  let job: PendingJob | undefined;
+  let lane: Line | undefined;
+  for (const line of lines) {
+    const head = skipped.has(line) ? undefined : line.jobs[passed.get(line) ?? 0];
+    if (!head || (job && servedBefore(job, head) < 0)) continue;
+    job = head;
+    lane = line;
+  }
+  return job && lane ? { job, lane } : null;
 }
 
 /** Where the job stands, or would stand, in a sorted line. The end is tried first, as most jobs arrive there. */

@@ -1,14 +1,17 @@
 /**
- * Who runs what next: a pure function over a snapshot. Order of the jobs: priority, then arrival. Each goes to the least
- * loaded instance that is up, has a free place and has what the job needs; equals take turns. A job that cannot
- * go never holds up jobs with other needs.
+ * Who runs what next: a pure function over a snapshot. Order of the jobs: priority, then fair turns between tenants, then
+ * arrival. Each goes to the least loaded instance that is up, has a free place and has what the job needs; equals take
+ * turns. A job that cannot go never holds up jobs of other lanes.
  */
 import type { Needs } from '../domain/capabilities.ts';
 import { assert } from '../lib/assert.ts';
-import type { PendingJob } from '../store/jobs.ts';
-import { blockedReason } from './blocked-reason.ts';
-import { type Candidate, isAble, isUp } from './candidate.ts';
+import { blockedReason, isolationReason, retriesReason } from './blocked-reason.ts';
+import type { Candidate } from './candidate.ts';
+import { FairShare, type Shares } from './fair-share.ts';
+import { fullNameOf, type Lane } from './lane.ts';
 import type { PendingQueue } from './pending-queue.ts';
+import { mayRetry, type RecentDispatches } from './retry-budget.ts';
+import { bestSeat, reserveFor, seatsOf, sitDown } from './seats.ts';
 
 export interface PlanState {
   readonly pending: PendingQueue;
@@ -17,59 +20,70 @@ export interface PlanState {
   readonly candidates: readonly Candidate[];
   /** Jobs that may run at once in the whole fleet; null for as many as there are places. */
   readonly maxConcurrentJobs: number | null;
-  /** Whose turn it is among equals: an index into `candidates`; comes back in the plan. */
+  /** Most repeated attempts among the recent dispatches, in percent. */
+  readonly retryBudgetPercent: number;
+  readonly recent: RecentDispatches;
+  /** Whose turn it is among equal instances: an index into `candidates`; comes back in the plan. */
   readonly cursor: number;
+  /** Whose turn it is among tenants; comes back in the plan. */
+  readonly shares: Shares;
 }
 
 export interface Assignment {
   readonly jobId: string;
   readonly instanceId: string;
   readonly slot: number;
+  /** Counts against the retry budget. */
+  readonly isRetry: boolean;
 }
 
 export interface Plan {
   readonly assignments: readonly Assignment[];
-  /** For each class that still has a job waiting: why, or null when it merely waits its turn. */
+  /** For each class that still has a job waiting: why, or null when one of them merely waits its turn. */
   readonly blocked: ReadonlyMap<string, string | null>;
+  /** The same of single lanes, by full name; those that merely wait their turn are absent. */
+  readonly held: ReadonlyMap<string, string>;
   readonly cursor: number;
-}
-
-/** One instance while a plan is made: its free places shrink, its load grows. */
-interface Seat {
-  readonly candidate: Candidate;
-  readonly index: number;
-  readonly freeSlots: number[];
-  busy: number;
+  readonly shares: Shares;
 }
 
 export function plan(state: PlanState, now: number): Plan {
-  const seats = seatsOf(state.candidates);
+  const { pending, candidates } = state;
+  const seats = seatsOf(candidates);
+  const share = new FairShare(state.shares);
+  const recent = { ...state.recent };
   const assignments: Assignment[] = [];
-  const left = new Map<string, number>();
-  const stuck = new Set<string>();
-  const walk = state.pending.walk();
+  const left = new Map<Lane, number>();
+  const skipped = new Set<Lane>();
+  const walk = pending.walk();
   let room = roomLeft(state);
+  let reserved = false;
   let { cursor } = state;
   while (room > 0 && seats.some((seat) => seat.freeSlots.length > 0)) {
-    const job = walk.peek(stuck);
-    if (!job) break;
+    const turn = walk.peek(skipped, share.between);
+    if (!turn) break;
+    const { job, lane } = turn;
     assert(job.notBefore <= now, 'only due jobs stand in line');
-    const seat = bestSeat(seats, job, needsOf(state, job.needsKey), cursor);
+    const needs = needsOf(state, job.needsKey);
+    const isHeld = lane.isRetry && !mayRetry(recent, state.retryBudgetPercent);
+    const seat = isHeld ? null : bestSeat(seats, turn, needs, cursor);
     if (!seat) {
-      stuck.add(job.needsKey);
+      skipped.add(lane);
+      if (!isHeld && lane.isSuspect && !reserved) reserved = reserveFor(seats, job, needs);
       continue;
     }
-    walk.pass(job);
-    left.set(job.needsKey, (left.get(job.needsKey) ?? 0) + 1);
-    assignments.push({ jobId: job.id, instanceId: seat.candidate.id, slot: sitDown(seat) });
+    walk.pass(turn);
+    left.set(lane, (left.get(lane) ?? 0) + 1);
+    const slot = sitDown(seat, turn);
+    assignments.push({ jobId: job.id, instanceId: seat.candidate.id, slot, isRetry: lane.isRetry });
+    share.dispatched(job);
+    recent.all++;
+    if (lane.isRetry) recent.retries++;
     cursor = (seat.index + 1) % seats.length;
     room--;
   }
-  const behind = state.pending.classes().filter((key) => state.pending.waiting(key) > (left.get(key) ?? 0));
-  const blocked = behind.map(
-    (key) => [key, blockedReason(key, needsOf(state, key), state.candidates)] as const,
-  );
-  return { assignments, blocked: new Map(blocked), cursor };
+  const behind = pending.lanes().filter((lane) => pending.waiting(lane) > (left.get(lane) ?? 0));
+  return { assignments, ...reasonsOf(state, behind, recent), cursor, shares: share.result() };
 }
 
 function roomLeft(state: PlanState): number {
@@ -77,45 +91,36 @@ function roomLeft(state: PlanState): number {
   return state.maxConcurrentJobs === null ? Number.POSITIVE_INFINITY : state.maxConcurrentJobs - running;
 }
 
-function seatsOf(candidates: readonly Candidate[]): Seat[] {
-  return candidates.map((candidate, index) => ({
-    candidate,
-    index,
-    freeSlots: isUp(candidate) && !candidate.draining ? freeSlots(candidate) : [],
-    busy: candidate.takenSlots.length + candidate.foreignPrompts,
-  }));
-}
-
-/** Lowest first. A capacity that was lowered may leave more open attempts than places. */
-function freeSlots(candidate: Candidate): number[] {
-  const free = Math.max(0, candidate.capacity - candidate.takenSlots.length);
-  return Array.from({ length: candidate.capacity }, (_, slot) => slot)
-    .filter((slot) => !candidate.takenSlots.includes(slot))
-    .slice(0, free);
-}
-
-function bestSeat(seats: readonly Seat[], job: PendingJob, needs: Needs, cursor: number): Seat | null {
-  const turn = (seat: Seat): number => (seat.index - cursor + seats.length) % seats.length;
-  const order = (a: Seat, b: Seat): number => load(a) - load(b) || doubt(a) - doubt(b) || turn(a) - turn(b);
-  const able = seats.filter(
-    (seat) => seat.freeSlots.length > 0 && isAble(seat.candidate, job.needsKey, needs),
-  );
-  return able.reduce<Seat | null>((best, seat) => (best && order(best, seat) <= 0 ? best : seat), null);
-}
-
-function load(seat: Seat): number {
-  return seat.busy / seat.candidate.capacity;
-}
-
-function doubt(seat: Seat): number {
-  return seat.candidate.health === 'HEALTHY' ? 0 : 1;
-}
-
-function sitDown(seat: Seat): number {
-  const slot = seat.freeSlots.shift();
-  assert(slot !== undefined, 'a chosen seat has a free slot');
-  seat.busy++;
-  return slot;
+/** Why the lanes are left behind. A class waits for a reason only when all of its lanes do. */
+function reasonsOf(
+  state: PlanState,
+  behind: readonly Lane[],
+  recent: RecentDispatches,
+): Pick<Plan, 'blocked' | 'held'> {
+  const ofClass = new Map<string, string | null>();
+  const ofLanes = new Map<string, Set<string | null>>();
+  const held = new Map<string, string>();
+  for (const lane of behind) {
+    const { needsKey } = lane;
+    const needs = needsOf(state, needsKey);
+    const known = ofClass.get(needsKey);
+    const whole = known === undefined ? blockedReason(needsKey, needs, state.candidates) : known;
+    ofClass.set(needsKey, whole);
+    const reason =
+      whole ??
+      retriesReason(lane, recent, state.retryBudgetPercent) ??
+      isolationReason(lane, needs, state.candidates);
+    if (reason !== null) held.set(fullNameOf(lane), reason);
+    const others = ofLanes.get(needsKey);
+    if (others) others.add(reason);
+    else ofLanes.set(needsKey, new Set([reason]));
+  }
+  const joined = (reasons: ReadonlySet<string | null>): string | null =>
+    reasons.has(null) ? null : [...reasons].sort().join('; ');
+  return {
+    held,
+    blocked: new Map([...ofLanes].map(([needsKey, reasons]) => [needsKey, joined(reasons)])),
+  };
 }
 
 const NEEDS_NOTHING: Needs = { nodeTypes: [], models: [] };

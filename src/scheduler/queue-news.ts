@@ -6,6 +6,7 @@ import type { EventBus } from '../events/bus.ts';
 import type { PendingJob } from '../store/jobs.ts';
 import { setBlocked } from '../store/needs.ts';
 import type { Db } from '../store/open.ts';
+import type { Lane } from './lane.ts';
 import type { PendingQueue } from './pending-queue.ts';
 
 const PLACES_EVERY_MS = 2000;
@@ -57,12 +58,12 @@ export class QueueNews {
 
   #tell(concerned: (job: PendingJob) => boolean, at: number): void {
     const walk = this.#queue.walk();
-    const nothing = new Set<string>();
+    const nothing = new Set<Lane>();
     let told = 0;
-    for (let job = walk.peek(nothing); job && told < TOLD_AT_ONCE; job = walk.peek(nothing)) {
-      walk.pass(job);
-      if (!concerned(job)) continue;
-      const { id: jobId, tenant, seq } = job;
+    for (let turn = walk.peek(nothing); turn && told < TOLD_AT_ONCE; turn = walk.peek(nothing)) {
+      walk.pass(turn);
+      if (!concerned(turn.job)) continue;
+      const { id: jobId, tenant, seq } = turn.job;
       this.#bus.publish({ kind: 'job', jobId, tenant, seq, at, change: { type: 'queue' } });
       told++;
     }

@@ -20,15 +20,19 @@ import type { Store } from '../store/open.ts';
 import { ActiveRun, type RunConfig, type RunSubject } from './active-run.ts';
 import { type Adopted, type AdoptParts, adoptOpenAttempts, adoptThese } from './adopt.ts';
 import { carryOut } from './carry-out.ts';
+import { Comebacks } from './comebacks.ts';
+import { EVEN_SHARES, type Shares } from './fair-share.ts';
 import { listenForHints } from './hints.ts';
 import { InputFiles } from './input-files.ts';
 import { Leadership } from './leadership.ts';
 import { placeJob } from './place-job.ts';
 import { type Assignment, plan } from './planner.ts';
 import { QueueNews } from './queue-news.ts';
+import { DispatchCount } from './retry-budget.ts';
 import { Runs } from './runs.ts';
 import { snapshotOf } from './snapshot.ts';
 import { sweep } from './sweeper.ts';
+import { TRANSFERS_PER_INSTANCE, TransferGate } from './transfer-gate.ts';
 import { WaitingLine } from './waiting-line.ts';
 
 export interface SchedulerOptions {
@@ -43,7 +47,15 @@ export interface SchedulerOptions {
   /** Numbers in [0, 1). */
   readonly random: () => number;
   readonly config: RunConfig &
-    Pick<Config, 'maxConcurrentJobs' | 'retryBaseMs' | 'retryCapMs' | 'shutdownGraceMs'>;
+    Pick<
+      Config,
+      | 'maxConcurrentJobs'
+      | 'maxTransfers'
+      | 'retryBudgetPercent'
+      | 'retryBaseMs'
+      | 'retryCapMs'
+      | 'shutdownGraceMs'
+    >;
   readonly logger: Logger;
   readonly crashAt?: CrashHook | undefined;
 }
@@ -68,6 +80,7 @@ class FleetScheduler implements Scheduler {
   readonly #line: WaitingLine;
   readonly #news: QueueNews;
   readonly #inputFiles: InputFiles;
+  readonly #transfers: TransferGate;
   readonly #runs = new Runs();
   /** Everything that goes on in the background, so that stop can wait for it. */
   readonly #tasks = new Set<Promise<void>>();
@@ -79,15 +92,21 @@ class FleetScheduler implements Scheduler {
   /** Open attempts that nobody followed when the rows were last checked. */
   #orphans: ReadonlySet<string> = new Set();
   #cursor = 0;
+  #shares: Shares = EVEN_SHARES;
+  readonly #dispatches = new DispatchCount();
+  readonly #comebacks: Comebacks;
   #stepAt = Number.NEGATIVE_INFINITY;
   #rowsAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: SchedulerOptions) {
     const { store, bus, clock, storage, ids, logger } = options;
     this.#options = options;
+    this.#comebacks = new Comebacks(options.random);
     this.#line = new WaitingLine(store.db);
     this.#news = new QueueNews(store.db, bus, this.#line.queue);
-    this.#inputFiles = new InputFiles(storage);
+    const { maxTransfers } = options.config;
+    this.#transfers = new TransferGate({ perInstance: TRANSFERS_PER_INSTANCE, overall: maxTransfers });
+    this.#inputFiles = new InputFiles(storage, this.#transfers);
     this.#leadership = new Leadership({ db: store.db, clock, holder: ids(), logger });
     this.#loop = new Loop({
       name: 'scheduler',
@@ -100,15 +119,16 @@ class FleetScheduler implements Scheduler {
 
   healthy(): boolean {
     const since = this.#options.clock.monotonic() - this.#stepAt;
-    return this.#leadership.leads && since < UNHEALTHY_AFTER_MS;
+    return this.#leadership.trusted() && since < UNHEALTHY_AFTER_MS;
   }
 
   async start(): Promise<void> {
-    if (this.#leadership.leads) return;
+    if (this.#leadership.trusted()) return;
     const { fleet } = this.#options;
     assert(fleet.id !== '', 'the fleet is started before the scheduler');
     this.#stopping = new AbortController();
     const term = await this.#leadership.take();
+    if (term === null) throw new Error('another process leads this fleet');
     // hints first, rows second: what is queued in between is seen twice rather than never
     const hints = await listenForHints(this.#options.bus, {
       queued: (jobId) => this.#line.note(jobId),
@@ -157,12 +177,15 @@ class FleetScheduler implements Scheduler {
     await this.#expireOverdue();
     if (signal.aborted) return;
     const now = clock.now();
-    const snapshot = snapshotOf(this.#options.fleet, this.#runs);
+    const candidates = snapshotOf(this.#options.fleet, this.#runs, this.#comebacks, clock.monotonic());
     const { queue: pending, needs } = this.#line;
-    const { maxConcurrentJobs } = this.#options.config;
-    const state = { pending, needs, candidates: snapshot, maxConcurrentJobs, cursor: this.#cursor };
-    const { assignments, blocked, cursor } = plan(state, now);
+    const { maxConcurrentJobs, retryBudgetPercent } = this.#options.config;
+    const recent = this.#dispatches.recent(clock.monotonic());
+    const turn = { cursor: this.#cursor, shares: this.#shares };
+    const state = { pending, needs, candidates, maxConcurrentJobs, retryBudgetPercent, recent, ...turn };
+    const { assignments, blocked, cursor, shares } = plan(state, now);
     this.#cursor = cursor;
+    this.#shares = shares;
     for (const assignment of assignments) {
       if (signal.aborted) return;
       await this.#place(assignment);
@@ -179,11 +202,16 @@ class FleetScheduler implements Scheduler {
     this.#line.queue.remove(job.id);
     this.#news.placesMoved();
     this.#placing.set(job.id, 'wanted');
+    const { term } = this.#leadership;
     try {
+      if (term === null) return;
       const placement = { job, member, slot: assignment.slot };
-      const subject = await placeJob(this.#options, placement, this.#leadership.term);
+      const subject = await placeJob(this.#options, placement, term);
       const canceled = this.#placing.get(job.id) === 'not wanted';
-      if (subject) this.#resume({ subject, canceled });
+      if (subject) {
+        this.#dispatches.add(this.#options.clock.monotonic(), assignment.isRetry);
+        this.#resume({ subject, canceled });
+      }
       // canceled before, or the place is still taken: its row tells
       else this.#line.note(job.id);
     } finally {
@@ -193,7 +221,15 @@ class FleetScheduler implements Scheduler {
 
   #begin(subject: RunSubject): ActiveRun {
     const { bus, clock, config, random, fleet } = this.#options;
-    const run = new ActiveRun({ ...this.#options, inputFiles: this.#inputFiles, fleetId: fleet.id }, subject);
+    const isBusy = (instanceId: string): boolean => this.#runs.isBusy(instanceId);
+    const parts = {
+      ...this.#options,
+      inputFiles: this.#inputFiles,
+      transfers: this.#transfers,
+      fleetId: fleet.id,
+      isBusy,
+    };
+    const run = new ActiveRun(parts, subject);
     this.#runs.add(run);
     const bounds = { baseMs: config.retryBaseMs, capMs: config.retryCapMs };
     const announce = (): void =>
@@ -231,7 +267,7 @@ class FleetScheduler implements Scheduler {
     // seen twice: the first time its run may just have ended
     const sure = orphans.filter((attempt) => this.#orphans.has(attempt.id));
     this.#orphans = new Set(orphans.map((attempt) => attempt.id));
-    for (const one of await adoptThese(this.#adoptParts(), term, sure)) this.#resume(one);
+    for (const one of await adoptThese(this.#adoptParts(), term ?? 0, sure)) this.#resume(one);
   }
 
   #adoptParts(): AdoptParts {

@@ -1,18 +1,36 @@
 /** The fleet as the planner sees it at one moment. */
 import type { Fleet } from '../fleet/fleet.ts';
-import type { Candidate } from './candidate.ts';
+import { type Candidate, isUp } from './candidate.ts';
+import type { Comebacks } from './comebacks.ts';
 import type { Runs } from './runs.ts';
 
-export function snapshotOf(fleet: Fleet, runs: Runs): Candidate[] {
-  return fleet.instances().map(({ instance, answering, inventory }) => ({
-    id: instance.id,
-    capacity: instance.capacity,
-    takenSlots: runs.takenSlots(instance.id),
-    foreignPrompts: instance.foreignPrompts,
-    health: instance.health,
-    answering,
-    draining: instance.draining,
-    inventory,
-    loadedModels: [],
+/** `tick` in monotonic ms. */
+export function snapshotOf(fleet: Fleet, runs: Runs, comebacks: Comebacks, tick: number): Candidate[] {
+  const candidates = fleet.instances().map(({ instance, answering, inventory, breaker }): Candidate => {
+    const present = runs.ofInstance(instance.id);
+    return {
+      id: instance.id,
+      capacity: instance.capacity,
+      takenSlots: present.map((run) => run.subject.attempt.slot),
+      foreignPrompts: instance.foreignPrompts,
+      health: instance.health,
+      answering,
+      draining: instance.draining,
+      breaker,
+      stuck: present.some((run) => run.isStuck),
+      isolated: present.some((run) => run.subject.job.crashes > 0),
+      resting: false,
+      vramBytes: instance.vramTotalBytes,
+      inventory,
+      loadedModels: [],
+    };
+  });
+  comebacks.observe(
+    candidates.filter(isUp).map((candidate) => candidate.id),
+    tick,
+  );
+  return candidates.map((candidate) => ({
+    ...candidate,
+    resting: comebacks.isResting(candidate.id, tick),
   }));
 }

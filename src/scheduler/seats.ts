@@ -1,0 +1,101 @@
+/** The instances while one plan is made: their free places shrink and their load grows with every job that is placed. */
+import type { Needs } from '../domain/capabilities.ts';
+import { assert } from '../lib/assert.ts';
+import type { PendingJob } from '../store/jobs.ts';
+import { type Candidate, isAble, isOpen, promptsOn } from './candidate.ts';
+import type { Turn } from './pending-queue.ts';
+
+export interface Seat {
+  readonly candidate: Candidate;
+  readonly index: number;
+  readonly freeSlots: number[];
+  /** Prompts on it, those of others included. */
+  busy: number;
+}
+
+export function seatsOf(candidates: readonly Candidate[]): Seat[] {
+  return candidates.map((candidate, index) => ({
+    candidate,
+    index,
+    freeSlots: isOpen(candidate) ? freeSlots(candidate) : [],
+    busy: promptsOn(candidate),
+  }));
+}
+
+/** Lowest first. A capacity that was lowered may leave more open attempts than places. */
+function freeSlots(candidate: Candidate): number[] {
+  const free = Math.max(0, candidate.capacity - candidate.takenSlots.length);
+  return Array.from({ length: candidate.capacity }, (_, slot) => slot)
+    .filter((slot) => !candidate.takenSlots.includes(slot))
+    .slice(0, free);
+}
+
+/**
+ * Where the job goes: not where it failed, if there is another place; then to the least loaded; a repeated one to the
+ * largest memory among equals, as it may have lacked it; else equals take turns. Null: no able place is free, or
+ * none is empty as a suspect needs it.
+ */
+export function bestSeat(
+  seats: readonly Seat[],
+  { job, lane }: Turn,
+  needs: Needs,
+  cursor: number,
+): Seat | null {
+  const turn = (seat: Seat): number => (seat.index - cursor + seats.length) % seats.length;
+  const order = (a: Seat, b: Seat): number =>
+    failedThere(a, job) - failedThere(b, job) ||
+    load(a) - load(b) ||
+    doubt(a) - doubt(b) ||
+    (job.attemptCount > 0 ? memory(b) - memory(a) : 0) ||
+    turn(a) - turn(b);
+  return seats
+    .filter((seat) => isFree(seat, job, needs) && (!lane.isSuspect || seat.busy === 0))
+    .reduce<Seat | null>((best, seat) => (best && order(best, seat) <= 0 ? best : seat), null);
+}
+
+/** Gives the job a place; a suspect gets the whole instance. */
+export function sitDown(seat: Seat, { lane }: Turn): number {
+  const slot = seat.freeSlots.shift();
+  assert(slot !== undefined, 'a chosen seat has a free slot');
+  seat.busy++;
+  if (lane.isSuspect) close(seat);
+  return slot;
+}
+
+/**
+ * Keeps the emptiest instance free of further jobs until a suspect can have it, else one with several places would never
+ * be empty. Not one with prompts of others: nobody knows when those end. True when there is one to wait for.
+ */
+export function reserveFor(seats: readonly Seat[], job: PendingJob, needs: Needs): boolean {
+  const waiting = seats.filter((seat) => isFree(seat, job, needs) && seat.candidate.foreignPrompts === 0);
+  const [emptiest] = waiting.sort(
+    (a, b) => failedThere(a, job) - failedThere(b, job) || a.busy - b.busy || a.index - b.index,
+  );
+  if (!emptiest) return false;
+  close(emptiest);
+  return true;
+}
+
+function isFree(seat: Seat, job: PendingJob, needs: Needs): boolean {
+  return seat.freeSlots.length > 0 && isAble(seat.candidate, job.needsKey, needs);
+}
+
+function close(seat: Seat): void {
+  seat.freeSlots.length = 0;
+}
+
+function failedThere({ candidate }: Seat, job: PendingJob): number {
+  return job.attemptCount > 0 && job.lastInstanceId === candidate.id ? 1 : 0;
+}
+
+function load(seat: Seat): number {
+  return seat.busy / seat.candidate.capacity;
+}
+
+function doubt({ candidate }: Seat): number {
+  return candidate.health === 'HEALTHY' ? 0 : 1;
+}
+
+function memory({ candidate }: Seat): number {
+  return candidate.vramBytes ?? 0;
+}

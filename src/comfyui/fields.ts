@@ -6,9 +6,22 @@ export function textField(object: Record<string, unknown>, key: string): string 
   return typeof value === 'string' ? value : null;
 }
 
+const LONGEST_NAME = 300;
+
+/** A name or an id, cut where no honest one is that long: it is kept and shown. */
+export function nameField(object: Record<string, unknown>, key: string): string | null {
+  return textField(object, key)?.slice(0, LONGEST_NAME) ?? null;
+}
+
 export function numberField(object: Record<string, unknown>, key: string): number | null {
   const value = object[key];
   return typeof value === 'number' ? value : null;
+}
+
+/** A count, a size or a moment: null unless it is a whole number from 0 that keeps its value wherever it is stored. */
+export function wholeField(object: Record<string, unknown>, key: string): number | null {
+  const value = numberField(object, key);
+  return value !== null && Number.isSafeInteger(value) && value >= 0 ? value : null;
 }
 
 /** A field that holds JSON by construction, because its object came from parseLenientJson. */

@@ -3,7 +3,7 @@
  * an interrupt says "error"), so the end is decided by the messages in it. (observed on ComfyUI 0.3.64)
  */
 import { isObject, type Json, type JsonObject } from '../lib/json.ts';
-import { asJsonObject, listField, numberField, objectField, textField } from './fields.ts';
+import { asJsonObject, listField, nameField, objectField, textField, wholeField } from './fields.ts';
 
 export interface HistoryMessage {
   readonly type: string;
@@ -80,9 +80,9 @@ export function decideEnd(entry: HistoryEntry): PromptEnd {
   if (error) {
     return {
       kind: 'failed',
-      nodeId: textField(error.data, 'node_id'),
-      nodeType: textField(error.data, 'node_type'),
-      exceptionType: textField(error.data, 'exception_type') ?? 'unknown',
+      nodeId: nameField(error.data, 'node_id'),
+      nodeType: nameField(error.data, 'node_type'),
+      exceptionType: nameField(error.data, 'exception_type') ?? 'unknown',
       message: (textField(error.data, 'exception_message') ?? '').trim(),
     };
   }
@@ -104,5 +104,5 @@ function displayNodes(meta: JsonObject): Map<string, string> {
 }
 
 function timestamp(message: HistoryMessage | undefined): number | null {
-  return message ? numberField(message.data, 'timestamp') : null;
+  return message ? wholeField(message.data, 'timestamp') : null;
 }

@@ -1,6 +1,6 @@
 /** GET /system_stats: version, graphics card and memory. Newer servers list several devices; the first is the one prompts run on. */
 import { isObject, type Json } from '../lib/json.ts';
-import { listField, numberField, objectField, textField, textListField } from './fields.ts';
+import { listField, nameField, objectField, textListField, wholeField } from './fields.ts';
 
 export interface SystemStats {
   readonly comfyuiVersion: string | null;
@@ -20,10 +20,10 @@ export function parseSystemStats(value: Json): SystemStats | null {
   const device = isObject(first) ? first : {};
   const argv = textListField(system, 'argv');
   return {
-    comfyuiVersion: textField(system, 'comfyui_version'),
-    gpu: textField(device, 'name'),
-    vramTotalBytes: numberField(device, 'vram_total'),
-    vramFreeBytes: numberField(device, 'vram_free'),
+    comfyuiVersion: nameField(system, 'comfyui_version'),
+    gpu: nameField(device, 'name'),
+    vramTotalBytes: wholeField(device, 'vram_total'),
+    vramFreeBytes: wholeField(device, 'vram_free'),
     previewsEnabled:
       argv.includes('--preview-method') && argv[argv.indexOf('--preview-method') + 1] !== 'none',
   };

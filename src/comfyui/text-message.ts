@@ -1,6 +1,6 @@
 /** Text messages of the socket: `{"type", "data"}` to one ComfyMessage. Pure, and never throws. */
 import { isObject, type Json, type JsonObject } from '../lib/json.ts';
-import { asJsonObject, numberField, objectField, textField, textListField } from './fields.ts';
+import { asJsonObject, nameField, numberField, objectField, textField, textListField } from './fields.ts';
 import { parseLenientJson } from './lenient-json.ts';
 import { type ComfyMessage, malformed, type NodeProgress } from './messages.ts';
 
@@ -122,9 +122,9 @@ function readError(promptId: string, data: JsonObject): ComfyMessage {
   return {
     kind: 'executionError',
     promptId,
-    nodeId: textField(data, 'node_id'),
-    nodeType: textField(data, 'node_type'),
-    exceptionType: textField(data, 'exception_type') ?? 'unknown',
+    nodeId: nameField(data, 'node_id'),
+    nodeType: nameField(data, 'node_type'),
+    exceptionType: nameField(data, 'exception_type') ?? 'unknown',
     exceptionMessage: (textField(data, 'exception_message') ?? '').trim(),
     executed: textListField(data, 'executed'),
   };

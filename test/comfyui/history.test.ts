@@ -87,6 +87,31 @@ describe('decideEnd on the recorded histories', () => {
   });
 });
 
+describe('a history that lies', () => {
+  const lying = (timestamp: Json): HistoryEntry | null =>
+    parseHistoryEntry('p', {
+      status: {
+        messages: [
+          ['execution_start', { timestamp }],
+          ['execution_success', {}],
+        ],
+      },
+    });
+
+  it('tells no moment that cannot be stored (F10)', () => {
+    for (const odd of [1e300, -1, 0.5, 2 ** 60, 'noon', null]) expect(lying(odd)?.startedAt).toBeNull();
+    expect(lying(1_700_000_000_000)?.startedAt).toBe(1_700_000_000_000);
+  });
+
+  it('names no node by a text of a megabyte (F10)', () => {
+    const data = { node_id: 'n'.repeat(1e6), node_type: 't'.repeat(1e6), exception_message: 'sad' };
+    const entry = parseHistoryEntry('p', { status: { messages: [['execution_error', data]] } });
+    const end = entry && decideEnd(entry);
+    expect(end).toMatchObject({ kind: 'failed', message: 'sad' });
+    expect(JSON.stringify(end).length).toBeLessThan(1000);
+  });
+});
+
 describe('decideEnd', () => {
   const ended = (...types: string[]): HistoryEntry => {
     const entry = parseHistoryEntry('p', {

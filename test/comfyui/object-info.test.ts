@@ -82,6 +82,13 @@ describe('parseSystemStats', () => {
     });
   });
 
+  it('leaves open memory that cannot be, and cuts names that are none (F10)', () => {
+    const device = { name: 'g'.repeat(1e6), vram_total: 1e300, vram_free: -1 };
+    const stats = parseSystemStats({ system: { comfyui_version: 'v'.repeat(1e6) }, devices: [device] });
+    expect(stats).toMatchObject({ vramTotalBytes: null, vramFreeBytes: null });
+    expect(JSON.stringify(stats).length).toBeLessThan(1000);
+  });
+
   it('leaves open what a server does not tell', () => {
     expect(parseSystemStats({ system: {}, devices: [] })).toEqual({
       comfyuiVersion: null,

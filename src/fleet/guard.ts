@@ -1,7 +1,12 @@
-/** The breaker of one instance with its effects: hears what is experienced, waits out its time, says what it decided. */
+/**
+ * The breaker of one instance with its effects: hears what is experienced, waits out its time, sends a canary whenever
+ * one is due and the instance answers, and says what it decided.
+ */
+import type { ComfyHttp } from '../comfyui/http.ts';
 import type { BreakerState } from '../domain/instance.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { Service } from '../lib/service.ts';
 import {
   type BreakerEvent,
   type BreakerRecord,
@@ -11,24 +16,41 @@ import {
   nextBreaker,
   whyAside,
 } from './breaker.ts';
+import { type CanaryOutcome, runCanary } from './canary.ts';
+import { canaryGraph } from './canary-graph.ts';
+import { canaryTag } from './ownership.ts';
 
 export interface GuardOptions {
   /** As the row says it. */
   readonly stored: BreakerState;
+  readonly fleetId: string;
+  readonly http: ComfyHttp;
   readonly clock: Clock;
   readonly random: () => number;
+  readonly ids: () => string;
   readonly logger: Logger;
   readonly breaker: BreakerTuning;
+  readonly canaryTimeoutMs: number;
+  /** It answered when it was last asked. */
+  readonly answering: () => boolean;
+  /** Null until its lists are read. */
+  readonly nodeTypes: () => readonly string[] | null;
   /** Enough of the fleet is left without this instance. */
   readonly spare: () => boolean;
   /** The state or its reason is another one now. */
   readonly onChange: () => void;
 }
 
-export class Guard {
+/** Canaries in a row that came to nothing although the instance answers: that is an answer too. */
+const UNDECIDED_LIMIT = 3;
+
+export class Guard implements Service {
   readonly #options: GuardOptions;
   #record: BreakerRecord;
   #timer: Timer | undefined;
+  #running = false;
+  #canary: { readonly promptId: string; readonly abort: AbortController; done: Promise<void> } | undefined;
+  #undecided = 0;
 
   constructor(options: GuardOptions) {
     this.#options = options;
@@ -44,18 +66,35 @@ export class Guard {
     return whyAside(this.#record);
   }
 
+  /** The prompt of the canary under way; null when there is none. */
+  get canaryId(): string | null {
+    return this.#canary?.promptId ?? null;
+  }
+
   experienced(experience: Experience): void {
     this.#take(experience);
   }
 
   /** It answered a probe. */
   answered(cameBack: boolean): void {
-    if (cameBack) this.#take({ kind: 'comeback' });
-    this.#take({ kind: 'canary-passed' });
+    if (cameBack) {
+      this.#undecided = 0;
+      this.#canary?.abort.abort();
+      this.#take({ kind: 'comeback' });
+    }
+    this.#tryCanary();
   }
 
-  stop(): void {
+  async start(): Promise<void> {
+    this.#running = true;
+  }
+
+  /** A canary under way is left to the next start, which sweeps it. */
+  async stop(): Promise<void> {
+    this.#running = false;
     this.#timer?.cancel();
+    this.#canary?.abort.abort();
+    await this.#canary?.done;
   }
 
   #take(event: BreakerEvent): void {
@@ -67,9 +106,47 @@ export class Guard {
     if (after.state === before.state && after.reason === before.reason) return;
     logger.info({ from: before.state, to: after.state, reason: after.reason }, 'the breaker changed');
     this.#timer?.cancel();
-    if (after.openUntil !== null) {
+    if (after.openUntil !== null && this.#running) {
       this.#timer = clock.after(after.openUntil - now, () => this.#take({ kind: 'time' }));
     }
     onChange();
+    this.#tryCanary();
+  }
+
+  #tryCanary(): void {
+    const { answering, ids } = this.#options;
+    if (!this.#running || this.#canary || this.#record.state !== 'HALF_OPEN' || !answering()) return;
+    const canary = { promptId: ids(), abort: new AbortController(), done: Promise.resolve() };
+    this.#canary = canary;
+    canary.done = this.#send(canary.promptId, canary.abort.signal)
+      .catch((error: unknown) => {
+        this.#options.logger.error({ err: error }, 'a canary failed for a reason of our own');
+        return { kind: 'undecided' } as const;
+      })
+      .then((outcome) => {
+        this.#canary = undefined;
+        if (canary.abort.signal.aborted) this.#tryCanary();
+        else this.#judge(outcome);
+      });
+  }
+
+  #send(promptId: string, signal: AbortSignal): Promise<CanaryOutcome> {
+    const { ids, fleetId, random, nodeTypes, canaryTimeoutMs } = this.#options;
+    const graph = canaryGraph(nodeTypes(), random);
+    const tag = canaryTag(fleetId);
+    const canary = { promptId, clientId: ids(), graph, tag, timeoutMs: canaryTimeoutMs };
+    return runCanary({ ...this.#options, signal }, canary);
+  }
+
+  #judge(outcome: CanaryOutcome): void {
+    this.#options.logger.info({ outcome: outcome.kind }, 'a canary ended');
+    this.#undecided = outcome.kind === 'undecided' && this.#options.answering() ? this.#undecided + 1 : 0;
+    if (outcome.kind === 'passed') this.#take({ kind: 'canary-passed' });
+    else if (outcome.kind === 'failed') this.#take({ kind: 'canary-failed', reason: outcome.reason });
+    else if (this.#undecided >= UNDECIDED_LIMIT) {
+      this.#undecided = 0;
+      this.#take({ kind: 'canary-failed', reason: 'canaries come to nothing' });
+    }
+    // else the next answer of the instance brings the next canary
   }
 }

@@ -12,7 +12,18 @@ export function ownershipTag(fleetId: string, jobId: string, attemptId: string):
   return { [TAG]: { fleet: fleetId, job: jobId, attempt: attemptId } };
 }
 
+/** The same for a prompt that stands for no job: it only shows whether the instance works. */
+export function canaryTag(fleetId: string): JsonObject {
+  return { [TAG]: { fleet: fleetId, canary: true } };
+}
+
+/** Canaries too. */
 export function isOurs(item: QueueItem, fleetId: string): boolean {
   const tag = item.extraData[TAG];
   return isObject(tag) && tag.fleet === fleetId;
+}
+
+export function isCanary(item: QueueItem, fleetId: string): boolean {
+  const tag = item.extraData[TAG];
+  return isObject(tag) && tag.fleet === fleetId && tag.canary === true;
 }

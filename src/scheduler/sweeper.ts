@@ -26,6 +26,7 @@ const WITHIN_MS = 3000;
 export async function sweep(parts: SweepParts, member: Member, queue: Queue): Promise<void> {
   for (const item of [...queue.running, ...queue.pending]) {
     if (!isOurs(item, parts.fleetId) || parts.isActive(item.promptId)) continue;
+    if (item.promptId === member.canaryId) continue;
     const attempt = await findAttempt(parts.db, item.promptId);
     const open = OPEN_ATTEMPT_STATES.some((state) => state === attempt?.state);
     if (open || parts.signal.aborted) continue;

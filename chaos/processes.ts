@@ -181,7 +181,7 @@ export class Ground {
 
   /** Not started yet. Its instances are named as their programs are. */
   async gateway(
-    instances: readonly SimulatorProgram[],
+    instances: readonly Pick<SimulatorProgram, 'name' | 'url'>[],
     env: Env = {},
     name = 'gateway',
   ): Promise<GatewayProgram> {

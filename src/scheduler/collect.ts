@@ -7,6 +7,7 @@ import { insist } from './insist.ts';
 import { failed, INTERRUPTED, type Outcome } from './outcome.ts';
 import { resultSender } from './result-sender.ts';
 import { faultOfEnd, faultOfError } from './run-faults.ts';
+import { nodeOfGraph } from './translate.ts';
 
 export async function collect(run: ActiveRun, entry: HistoryEntry): Promise<Outcome> {
   run.endDeadline();
@@ -17,7 +18,9 @@ export async function collect(run: ActiveRun, entry: HistoryEntry): Promise<Outc
     faultOfEnd(decideEnd(entry), graph) ?? (run.blocked ? faultOfError(run.blocked, graph) : null);
   if (problem) return failed(problem, runMs);
   for (const [node, output] of Object.entries(entry.outputs)) {
-    if (isObject(output)) run.outputs.take(node, entry.displayNodes.get(node) ?? node, output as JsonObject);
+    const shown = nodeOfGraph(graph, entry.displayNodes.get(node) ?? node) ?? nodeOfGraph(graph, node);
+    // a node that is neither of the graph nor made by one of its nodes has nothing to give
+    if (shown !== null && isObject(output)) run.outputs.take(node, shown, output as JsonObject);
   }
   const [, missing] = await Promise.all([
     insist(run, () => run.parts.recorder.collecting(attempt.id, term)),
@@ -31,11 +34,12 @@ export async function collect(run: ActiveRun, entry: HistoryEntry): Promise<Outc
   return { kind: 'succeeded', runMs };
 }
 
-/** By ComfyUI's own clock where it tells. */
+/** By ComfyUI's own clock where it tells, and no longer than it can have been by ours. */
 function timeOnInstance(run: ActiveRun, entry: HistoryEntry): number {
   const { startedAt, endedAt } = entry;
-  if (startedAt !== null && endedAt !== null && endedAt >= startedAt) return endedAt - startedAt;
-  return Math.max(0, run.parts.clock.monotonic() - run.postedAt);
+  const sincePost = Math.max(0, run.parts.clock.monotonic() - run.postedAt);
+  if (startedAt === null || endedAt === null || endedAt < startedAt) return sincePost;
+  return Math.min(endedAt - startedAt, Math.ceil(sincePost));
 }
 
 /** A node that sends its result over the socket leaves none in history: without a socket the result is gone. */

@@ -67,6 +67,7 @@ export interface PictureRule {
 }
 
 const LARGEST_COMFY_DATA = 16 * 1024;
+const LONGEST_TYPE = 200;
 
 export function startView(graph: Graph): RunView {
   return {
@@ -177,9 +178,11 @@ function stepped(view: RunView, node: string | null, value: number, max: number,
 }
 
 function executed(view: RunView, node: string, displayNode: string, output: JsonObject | null): Translation {
-  const shown = shownNode(view, displayNode) ?? node;
+  const shown = shownNode(view, displayNode) ?? shownNode(view, node);
   const done = Object.hasOwn(view.graph, node) ? new Set([...view.done, node]) : view.done;
-  return withProgress({ ...view, done }, output ? [{ type: 'output', node, shown, output }] : []);
+  // a node that is neither of the graph nor made by one of its nodes has nothing to give
+  const news: RunNews[] = output && shown !== null ? [{ type: 'output', node, shown, output }] : [];
+  return withProgress({ ...view, done }, news);
 }
 
 function failed(view: RunView, message: Extract<ComfyMessage, { kind: 'executionError' }>): Translation {
@@ -207,14 +210,19 @@ function picture(view: RunView, message: PreviewMessage, rule: PictureRule): Run
 
 function comfy(messageType: string, data: Extract<LiveEvent, { type: 'comfy' }>['data']): RunNews {
   const small = JSON.stringify(data).length <= LARGEST_COMFY_DATA;
-  return { type: 'live', event: { type: 'comfy', messageType, data: small ? data : null } };
+  const name = messageType.slice(0, LONGEST_TYPE);
+  return { type: 'live', event: { type: 'comfy', messageType: name, data: small ? data : null } };
 }
 
 /** The node of the submitted graph behind an id; nodes made at run time are called "<parent>.<more>". */
-function shownNode(view: RunView, node: string): string | null {
-  if (Object.hasOwn(view.graph, node)) return node;
+export function nodeOfGraph(graph: Graph, node: string): string | null {
+  if (Object.hasOwn(graph, node)) return node;
   const parent = node.split('.', 1)[0] ?? '';
-  return Object.hasOwn(view.graph, parent) ? parent : null;
+  return Object.hasOwn(graph, parent) ? parent : null;
+}
+
+function shownNode(view: RunView, node: string): string | null {
+  return nodeOfGraph(view.graph, node);
 }
 
 function typeOf(view: RunView, node: string | null): string | null {
@@ -242,8 +250,13 @@ function progressOf(view: RunView): Progress {
     fraction: Math.min(1, Math.max(view.fraction, (view.done.size + share) / total)),
     node: view.node,
     nodeType: typeOf(view, view.node),
-    step: inSteps ? steps.value : null,
-    totalSteps: inSteps ? steps.max : null,
-    remainingMs: inSteps ? steps.remainingMs : null,
+    step: inSteps ? countable(steps.value) : null,
+    totalSteps: inSteps ? countable(steps.max) : null,
+    remainingMs: inSteps && Number.isFinite(steps.remainingMs) ? steps.remainingMs : null,
   };
+}
+
+/** Nodes may report parts of a step, or nonsense; what is shown is a whole number of 32 bits. */
+function countable(steps: number): number {
+  return Math.min(2 ** 31 - 1, Math.floor(steps));
 }

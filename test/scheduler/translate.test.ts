@@ -174,6 +174,29 @@ describe('translating a run', () => {
     ]);
   });
 
+  it('shows steps and times that any client can read, whatever a node counts (F10)', () => {
+    const odd = [0.5, 1.5, 2 ** 31, 1e300, 5e-324, Number.MAX_VALUE, 3];
+    for (const max of odd) {
+      const { news } = run([executing('2'), ...odd.map((value) => step(value, max)), ...odd.map((value) => step(value, max))]);
+      for (const { step: at, totalSteps, remainingMs } of progressIn(news)) {
+        for (const number of [at, totalSteps]) expect((number ?? 0) | 0).toBe(number ?? 0);
+        expect(Number.isFinite(remainingMs ?? 0)).toBe(true);
+      }
+    }
+  });
+
+  it('takes no output from nodes that nobody submitted (F10)', () => {
+    const executed = (node: string): ComfyMessage => ({
+      kind: 'executed',
+      promptId: ID,
+      node,
+      displayNode: node,
+      output: { text: ['a'] },
+    });
+    const { news } = run([executed('unheard of'), executed('__proto__'), executed('4')]);
+    expect(news.filter(({ type }) => type === 'output')).toMatchObject([{ node: '4', shown: '4' }]);
+  });
+
   it('does not take a blocked output for the end', () => {
     const error = (exceptionType: string): ComfyMessage => ({
       kind: 'executionError',

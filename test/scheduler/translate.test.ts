@@ -177,7 +177,11 @@ describe('translating a run', () => {
   it('shows steps and times that any client can read, whatever a node counts (F10)', () => {
     const odd = [0.5, 1.5, 2 ** 31, 1e300, 5e-324, Number.MAX_VALUE, 3];
     for (const max of odd) {
-      const { news } = run([executing('2'), ...odd.map((value) => step(value, max)), ...odd.map((value) => step(value, max))]);
+      const { news } = run([
+        executing('2'),
+        ...odd.map((value) => step(value, max)),
+        ...odd.map((value) => step(value, max)),
+      ]);
       for (const { step: at, totalSteps, remainingMs } of progressIn(news)) {
         for (const number of [at, totalSteps]) expect((number ?? 0) | 0).toBe(number ?? 0);
         expect(Number.isFinite(remainingMs ?? 0)).toBe(true);
@@ -208,7 +212,7 @@ describe('translating a run', () => {
       executed: [],
     });
     expect(run([error('ExecutionBlocked')]).news).toMatchObject([{ type: 'blocked' }]);
-    expect(run([error('ValueError')]).news).toEqual([{ type: 'over' }]);
+    expect(run([error('ValueError')]).news).toEqual([{ type: 'over', succeeded: false }]);
   });
 
   it('follows every recorded run without a fall', () => {

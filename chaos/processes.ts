@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Faults } from '../src/simulator/faults.ts';
 import { type ExecutionRecord, type PromptRecord, RunLog } from '../src/simulator/run-log.ts';
-import { type Compiled, compile } from './compile.ts';
+import { compile } from './compile.ts';
 
 /** How a process ended: its exit code, or the signal that ended it. */
 export type Exit = number | NodeJS.Signals;
@@ -171,12 +171,13 @@ export interface SimulatorSetting {
 /** What a scenario has: a temporary folder, the compiled program, and processes that end with it. */
 export class Ground {
   readonly folder: string;
-  readonly #compiled: Compiled;
+  /** main.js of the compiled program. */
+  readonly #main: string;
   readonly #programs: Program[] = [];
 
-  constructor(folder: string, compiled: Compiled) {
+  constructor(folder: string, main: string) {
     this.folder = folder;
-    this.#compiled = compiled;
+    this.#main = main;
   }
 
   /** Not started yet. Its instances are named as their programs are. */
@@ -189,7 +190,7 @@ export class Ground {
     await mkdir(dataDir, { recursive: true });
     const port = await freePort();
     const options: ProgramOptions = {
-      args: [this.#compiled.main, 'serve'],
+      args: [this.#main, 'serve'],
       port,
       path: '/live',
       logFile: join(this.folder, `${name}.log`),
@@ -214,7 +215,7 @@ export class Ground {
     const flags = { port, 'step-ms': stepMs, 'node-ms': nodeMs, 'model-load-ms': modelLoadMs };
     const options: ProgramOptions = {
       args: [
-        this.#compiled.main,
+        this.#main,
         'simulate',
         ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
         ...['--data-dir', dataDir, '--log-file', runLog],
@@ -234,15 +235,12 @@ export class Ground {
 
   async end(): Promise<void> {
     await Promise.all(this.#programs.map((program) => program.end()));
-    this.killAll();
     await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
-    this.#compiled.remove();
   }
 
   /** At once, for a process that ends. */
   killAll(): void {
     for (const program of this.#programs) program.signal('SIGKILL');
-    this.#compiled.remove();
   }
 }
 
@@ -275,6 +273,7 @@ const QUICK: Env = {
   REFUSED_LOST_MS: '1500',
   UNREACHABLE_LOST_MS: '4000',
   SUBMIT_GRACE_MS: '2000',
+  BREAKER_OPEN_MS: '500',
   RETRY_BASE_MS: '20',
   RETRY_CAP_MS: '200',
 };

@@ -7,29 +7,36 @@ import type { Config } from '../config.ts';
 import { type CrashHook, neverCrash } from '../domain/crash-points.ts';
 import type { Graph } from '../domain/graph.ts';
 import type { Attempt, Job } from '../domain/job.ts';
-import type { Output } from '../domain/output.ts';
 import type { EventBus } from '../events/bus.ts';
+import type { ClientIdTicket } from '../fleet/hearing.ts';
 import type { Member } from '../fleet/member.ts';
 import type { Recorder } from '../jobs/recorder.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
+import type { Store } from '../store/open.ts';
 import { Alarm } from './alarm.ts';
 import type { InputFiles } from './input-files.ts';
 import { LiveFeed } from './live-feed.ts';
-import { OutputCollector } from './outputs.ts';
+import { type KnownOutput, OutputCollector, type OutputConfig } from './outputs.ts';
 import type { NodeFailure } from './run-faults.ts';
+import type { TransferGate } from './transfer-gate.ts';
 import { type RunNews, type RunView, startView, translate } from './translate.ts';
+import type { Reached } from './verdict.ts';
 
 export interface RunParts {
+  readonly store: Pick<Store, 'db'>;
   readonly bus: EventBus;
   readonly recorder: Recorder;
   readonly storage: BlobStore;
   readonly inputFiles: InputFiles;
+  readonly transfers: TransferGate;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly fleetId: string;
   readonly config: RunConfig;
+  /** Prompts of other runs are in the instance's queue. */
+  readonly isBusy: (instanceId: string) => boolean;
   readonly crashAt?: CrashHook | undefined;
 }
 
@@ -40,9 +47,11 @@ export type RunConfig = Pick<
   | 'submitGraceMs'
   | 'refusedLostMs'
   | 'unreachableLostMs'
+  | 'stalledStartMs'
+  | 'maxCrashes'
   | 'probeTimeoutMs'
-  | 'maxOutputBytes'
->;
+> &
+  OutputConfig;
 
 export interface RunSubject {
   readonly job: Job;
@@ -53,7 +62,7 @@ export interface RunSubject {
   readonly term: number;
   /** An earlier process began it: its prompt may be posted already. */
   readonly adopted: boolean;
-  readonly knownOutputs: readonly Pick<Output, 'node' | 'ordinal'>[];
+  readonly knownOutputs: readonly KnownOutput[];
 }
 
 /** What is known of the POST. `answered`: badly, but it is not on its way any more. */
@@ -87,11 +96,16 @@ export class ActiveRun {
   /** History can be read. */
   ended = false;
   blocked: NodeFailure | null = null;
+  /** Its prompt is not wanted and does not go: the instance gets no other job until it does. */
+  isStuck = false;
   /** Gives the client id back. */
   releaseClientId: () => void = () => undefined;
   #view: RunView;
   #seq: number;
-  #begun = false;
+  #reached: Reached = 'waiting';
+  /** Its socket has been open since the POST, so that nothing said was missed. */
+  #heardAll = false;
+  #succeeded = false;
   readonly #interrupt = new AbortController();
   readonly #stop = new AbortController();
   readonly #deadline: Timer;
@@ -122,10 +136,10 @@ export class ActiveRun {
         ...parts,
         http: subject.member.http,
         logger: this.logger,
-        maxOutputBytes: parts.config.maxOutputBytes,
       },
       {
         attemptId: attempt.id,
+        instanceId: attempt.instanceId,
         tenant: job.tenant,
         term: subject.term,
         known: subject.knownOutputs,
@@ -177,7 +191,35 @@ export class ActiveRun {
 
   /** ComfyUI works on it now, so that what names no prompt is about this one. */
   get isRunning(): boolean {
-    return this.#begun && !this.ended;
+    return this.#reached === 'running' && !this.ended;
+  }
+
+  get reached(): Reached {
+    return this.ended ? 'over' : this.#reached;
+  }
+
+  /** It succeeded, and each of its outputs was announced to us: history could add nothing. */
+  get isFullyTold(): boolean {
+    return this.#succeeded && this.blocked === null;
+  }
+
+  /** The prompt is about to be posted, with the client id of the ticket. */
+  beginPost({ clientId, done }: ClientIdTicket): void {
+    const { member } = this.subject;
+    const busy = this.parts.isBusy(member.id) || member.state().instance.foreignPrompts > 0;
+    this.#reach(busy ? 'waiting' : 'maybe-running');
+    this.clientId = clientId;
+    this.releaseClientId = done;
+    this.posted = 'unanswered';
+    this.postedAt = this.parts.clock.monotonic();
+    this.lastHeardAt = this.postedAt;
+    this.#heardAll = member.hears(clientId);
+  }
+
+  /** It was seen in the queue. */
+  seenQueued(running: boolean, ahead: number): void {
+    if (running) this.#reach('running');
+    else if (ahead === 0) this.#reach('maybe-running');
   }
 
   /** One message about this prompt. */
@@ -191,15 +233,20 @@ export class ActiveRun {
 
   /** The socket opened or closed. */
   socketChanged(gone: boolean): void {
+    this.#heardAll = false;
     if (gone) this.wasGone = true;
     this.lookSoon = true;
     this.alarm.ring();
   }
 
+  #reach(reached: Reached): void {
+    if (this.#reached !== 'running') this.#reached = reached;
+  }
+
   #hear(news: RunNews): void {
     switch (news.type) {
       case 'live':
-        if (news.event.type === 'node' || news.event.type === 'progress') this.#begun = true;
+        if (news.event.type === 'node' || news.event.type === 'progress') this.#reach('running');
         this.feed.event(news.event);
         return;
       case 'picture':
@@ -212,9 +259,10 @@ export class ActiveRun {
         this.outputs.take(news.node, news.shown, news.output);
         return;
       case 'begun':
-        this.#begun = true;
+        this.#reach('running');
         return;
       case 'over':
+        this.#succeeded ||= news.succeeded && this.#heardAll;
         this.overAt ??= this.parts.clock.monotonic();
         this.alarm.ring();
         return;

@@ -21,6 +21,7 @@ import { insist } from './insist.ts';
 import { failed, INTERRUPTED, type Outcome } from './outcome.ts';
 import { resultSender } from './result-sender.ts';
 import { faultOfNodeErrors, faultOfRejection } from './run-faults.ts';
+import { salvage } from './salvage.ts';
 
 type Step<T> = { readonly go: T } | { readonly end: Outcome };
 
@@ -37,7 +38,8 @@ export async function runAttempt(run: ActiveRun): Promise<Outcome> {
     if ('end' in posted) return posted.end;
   }
   const followed = await follow(run);
-  return followed.kind === 'ended' ? collect(run, followed.entry) : followed;
+  if (followed.kind === 'ended') return collect(run, followed.entry);
+  return followed.kind === 'lost' ? salvage(run, followed) : followed;
 }
 
 /** Names on the instance by content hash. */
@@ -122,13 +124,9 @@ const POST_DEADLINE_MS = 30_000;
 /** Not ended by a cancel: what became of the POST must be known before the prompt can be taken back. */
 async function post(run: ActiveRun, graph: Graph): Promise<Step<null>> {
   const { member, job, attempt, term } = run.subject;
-  const { clock, recorder, fleetId } = run.parts;
+  const { recorder, fleetId } = run.parts;
   const ticket = member.beginPrompt();
-  run.clientId = ticket.clientId;
-  run.releaseClientId = ticket.done;
-  run.posted = 'unanswered';
-  run.postedAt = clock.monotonic();
-  run.lastHeardAt = run.postedAt;
+  run.beginPost(ticket);
   run.crashAt('post:ready');
   const replying = member.http.postPrompt(
     {

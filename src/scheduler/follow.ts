@@ -27,6 +27,9 @@ const FIRST_POLL_MS = 100;
 const LONGEST_POLL_MS = 1000;
 /** History follows "over" within milliseconds, and `executing null` announces it. */
 const OVER_PATIENCE_MS = 250;
+/** ComfyUI starts a prompt within milliseconds; how long nothing may be heard before its place in the queue is looked up. */
+const START_PATIENCE_MS = 3000;
+const STALLED_RETRY_MS = 1000;
 
 export async function follow(run: ActiveRun): Promise<Followed> {
   const { clock } = run.parts;
@@ -52,9 +55,21 @@ function nextLookInMs(run: ActiveRun, watch: Watch): number {
   if (watch.retryMs !== null) return watch.lastLookAt + watch.retryMs - now;
   if (run.overAt !== null) return Math.max(run.overAt, watch.lastLookAt) + OVER_PATIENCE_MS - now;
   if (run.hears()) {
+    const start = nextStartCheck(run, watch);
+    if (start !== null) return start - now;
     return Math.max(run.lastHeardAt + silenceMs, watch.lastLookAt + reconcileIntervalMs) - now;
   }
   return watch.lastLookAt + Math.min(LONGEST_POLL_MS, FIRST_POLL_MS * 1.5 ** watch.polls) - now;
+}
+
+/** When to see whether it has started, while nothing tells; null once it has, or while it waits for others. */
+function nextStartCheck(run: ActiveRun, watch: Watch): number | null {
+  const { stalledStartMs } = run.parts.config;
+  if (run.posted !== 'accepted' || run.reached !== 'maybe-running') return null;
+  const since = watch.memory.readySince;
+  return since === null
+    ? Math.max(run.postedAt + Math.min(START_PATIENCE_MS, stalledStartMs / 10), watch.lastLookAt + 1000)
+    : Math.max(since + stalledStartMs, watch.lastLookAt + 1000);
 }
 
 async function takeLook(run: ActiveRun, watch: Watch): Promise<Sighting> {
@@ -72,6 +87,7 @@ async function takeLook(run: ActiveRun, watch: Watch): Promise<Sighting> {
   const { sighting, clientId } = await look(http, run.promptId, config.probeTimeoutMs, run.signal);
   watch.lastLookAt = clock.monotonic();
   run.clientId ??= clientId;
+  if (sighting.kind === 'queued') run.seenQueued(sighting.running, sighting.ahead);
   return sighting;
 }
 
@@ -87,6 +103,7 @@ async function conclude(run: ActiveRun, watch: Watch, sighting: Sighting): Promi
       unansweredForMs: run.posted === 'unanswered' ? now - run.postedAt : null,
       answeredBadly: run.posted === 'answered',
       endSeen: run.ended || run.overAt !== null,
+      reached: run.reached,
     },
     config,
   );
@@ -105,10 +122,28 @@ async function conclude(run: ActiveRun, watch: Watch, sighting: Sighting): Promi
       run.posted = 'accepted';
       run.crashAt('end:seen');
       return { kind: 'ended', entry: verdict.entry };
+    case 'stalled':
+      return takeBackStalled(run, watch);
     case 'lost':
-      run.logger.warn({ reason: verdict.reason }, 'an attempt is lost');
+      run.logger.warn({ reason: verdict.reason, code: verdict.code }, 'an attempt is lost');
       // it answered the POST with an error, and did not queue the prompt: that is a failure, not a loss
       if (run.posted === 'answered') return failed(fault('SUBMIT_FAILED'));
-      return { kind: 'lost', fault: fault('INSTANCE_LOST', verdict.reason) };
+      return { kind: 'lost', fault: fault(verdict.code) };
   }
+}
+
+/** Deletes it from the queue and makes sure that it did not start just then: a run that began goes on. */
+async function takeBackStalled(run: ActiveRun, watch: Watch): Promise<Followed | null> {
+  const { probeTimeoutMs } = run.parts.config;
+  const { http } = run.subject.member;
+  watch.retryMs = STALLED_RETRY_MS;
+  const deleted = await http.deleteFromQueue([run.promptId], {
+    deadlineMs: probeTimeoutMs,
+    signal: run.signal,
+  });
+  if (!deleted.ok) return null;
+  const { sighting } = await look(http, run.promptId, probeTimeoutMs, run.signal);
+  if (sighting.kind !== 'absent') return null;
+  run.logger.warn('an instance took a prompt but does not start it');
+  return { kind: 'lost', fault: fault('INSTANCE_STALLED') };
 }

@@ -23,10 +23,14 @@ export async function look(
   const queue = await http.getQueue({ deadlineMs, signal });
   if (!queue.ok) return { sighting: unanswered(queue), clientId: null };
   const mine = (item: { promptId: string }): boolean => item.promptId === promptId;
-  const running = queue.value.running.find(mine);
-  const item = running ?? queue.value.pending.find(mine);
+  const { running, pending } = queue.value;
+  const line = [...running, ...pending];
+  const place = line.findIndex(mine);
+  const item = line[place];
   if (item) {
-    return { sighting: { kind: 'queued', running: running !== undefined }, clientId: item.clientId };
+    const runs = place < running.length;
+    // pending ones are in run order, so whatever stands before it in the line must go first
+    return { sighting: { kind: 'queued', running: runs, ahead: runs ? 0 : place }, clientId: item.clientId };
   }
   return { sighting: await lookInHistory(http, promptId, signal), clientId: null };
 }

@@ -29,6 +29,11 @@ export class Runs {
     return this.all().filter((run) => run.subject.member.id === instanceId);
   }
 
+  /** Prompts of ours are in its queue. */
+  isBusy(instanceId: string): boolean {
+    return this.ofInstance(instanceId).some((run) => run.posted !== 'no' && !run.ended);
+  }
+
   takenSlots(instanceId: string): number[] {
     return this.ofInstance(instanceId).map((run) => run.subject.attempt.slot);
   }

@@ -2,8 +2,11 @@
  * Writes down how an attempt ended. Where the row says otherwise, because the job was canceled meanwhile, the attempt is
  * closed as canceled instead. The store may be away for a while: it is asked again until it takes it.
  */
+import type { Fault } from '../domain/fault.ts';
 import type { Job } from '../domain/job.ts';
+import type { FailureDecision } from '../jobs/attempt-writer.ts';
 import type { BackoffBounds } from '../lib/backoff.ts';
+import { attemptsOfJobs } from '../store/attempts.ts';
 import type { ActiveRun } from './active-run.ts';
 import { insist } from './insist.ts';
 import type { Outcome } from './outcome.ts';
@@ -37,26 +40,37 @@ export async function closeCanceled(run: ActiveRun): Promise<void> {
 async function write(
   run: ActiveRun,
   outcome: Exclude<Outcome, { kind: 'interrupted' }>,
-  { bounds, random }: RetryTuning,
+  tuning: RetryTuning,
 ): Promise<Job | null> {
-  const { recorder, clock } = run.parts;
-  const { attempt, job, term } = run.subject;
-  switch (outcome.kind) {
-    case 'succeeded':
-      return recorder.complete(attempt.id, term, outcome.runMs);
-    case 'lost':
-      return recorder.lose(attempt.id, term, outcome.fault);
-    case 'failed': {
-      const attempts = { charged: job.chargedAttempts, maxAttempts: job.maxAttempts };
-      const decision = afterFault(outcome.fault, attempts, bounds, random);
-      run.logger.warn({ code: outcome.fault.code, decision: decision.kind }, 'an attempt failed');
-      return recorder.fail(
-        attempt.id,
-        term,
-        outcome.fault,
-        decision.kind === 'final' ? decision : { ...decision, notBefore: clock.now() + decision.delayMs },
-        outcome.runMs ?? undefined,
-      );
-    }
-  }
+  const { recorder } = run.parts;
+  const { attempt, term } = run.subject;
+  if (outcome.kind === 'succeeded') return recorder.complete(attempt.id, term, outcome.runMs);
+  const decision = await decide(run, outcome.fault, tuning);
+  const { code } = outcome.fault;
+  run.logger.warn(
+    { code, decision: decision.kind },
+    `an attempt ${outcome.kind === 'lost' ? 'was lost' : 'failed'}`,
+  );
+  if (outcome.kind === 'lost') return recorder.lose(attempt.id, term, outcome.fault, decision);
+  return recorder.fail(attempt.id, term, outcome.fault, decision, outcome.runMs ?? undefined);
+}
+
+async function decide(
+  run: ActiveRun,
+  fault: Fault,
+  { bounds, random }: RetryTuning,
+): Promise<FailureDecision> {
+  const { clock, config } = run.parts;
+  const { chargedAttempts: charged, maxAttempts, crashes } = run.subject.job;
+  const outOfMemory = fault.code === 'OUT_OF_MEMORY' ? await timesOutOfMemory(run) : 0;
+  const attempts = { charged, maxAttempts, crashes, outOfMemory };
+  const decision = afterFault(fault, attempts, { bounds, maxCrashes: config.maxCrashes }, random);
+  return decision.kind === 'final' ? decision : { ...decision, notBefore: clock.now() + decision.delayMs };
+}
+
+/** Of the attempts before this one. */
+async function timesOutOfMemory(run: ActiveRun): Promise<number> {
+  const { id } = run.subject.job;
+  const attempts = (await attemptsOfJobs(run.parts.store.db, 'any', [id])).get(id) ?? [];
+  return attempts.filter((attempt) => attempt.error?.code === 'OUT_OF_MEMORY').length;
 }

@@ -25,8 +25,8 @@ export type RunNews =
   /** A node's ui output: files and texts to collect. `shown`: the node of the submitted graph it belongs to. */
   | { readonly type: 'output'; readonly node: string; readonly shown: string; readonly output: JsonObject }
   | { readonly type: 'begun' }
-  /** The run is over; history is being written. */
-  | { readonly type: 'over' }
+  /** The run is over; history is being written. `succeeded`: and every output has been told. */
+  | { readonly type: 'over'; readonly succeeded: boolean }
   /** History can be read. */
   | { readonly type: 'ended' }
   /** A node blocked an output; history does not tell. */
@@ -103,10 +103,10 @@ export function translate(
       return executed(view, message.node, message.displayNode, message.output);
     case 'executionSuccess':
       return withProgress({ ...view, done: new Set(Object.keys(view.graph)), steps: null }, [
-        { type: 'over' },
+        { type: 'over', succeeded: true },
       ]);
     case 'executionInterrupted':
-      return { view, news: [{ type: 'over' }] };
+      return { view, news: [{ type: 'over', succeeded: false }] };
     case 'executionError':
       return failed(view, message);
     case 'preview':
@@ -187,7 +187,8 @@ function executed(view: RunView, node: string, displayNode: string, output: Json
 
 function failed(view: RunView, message: Extract<ComfyMessage, { kind: 'executionError' }>): Translation {
   // a blocked output is not the end: other outputs go on and success may follow
-  if (!message.exceptionType.endsWith('ExecutionBlocked')) return { view, news: [{ type: 'over' }] };
+  if (!message.exceptionType.endsWith('ExecutionBlocked'))
+    return { view, news: [{ type: 'over', succeeded: false }] };
   const { nodeId, nodeType, exceptionType, exceptionMessage } = message;
   return {
     view,

@@ -5,8 +5,8 @@
 import type { HistoryEntry } from '../comfyui/history.ts';
 
 export type Sighting =
-  /** In the instance's queue, waiting or running. */
-  | { readonly kind: 'queued'; readonly running: boolean }
+  /** In the instance's queue, waiting or running; `ahead`: prompts that it must still wait for, running ones included. */
+  | { readonly kind: 'queued'; readonly running: boolean; readonly ahead: number }
   | { readonly kind: 'ended'; readonly entry: HistoryEntry }
   /** Neither in the queue nor in history. */
   | { readonly kind: 'absent' }
@@ -22,6 +22,8 @@ export interface LookMemory {
   readonly absentSince: number | null;
   /** The instance could not be reached since the prompt was last seen, so it may have restarted and forgotten it. */
   readonly wasGone: boolean;
+  /** Since when it has been seen waiting for nothing. */
+  readonly readySince: number | null;
   /** Looks in a row without a change, for the growing pause. */
   readonly looks: number;
 }
@@ -31,6 +33,7 @@ export const NOTHING_SEEN: LookMemory = {
   silentSince: null,
   absentSince: null,
   wasGone: false,
+  readySince: null,
   looks: 0,
 };
 
@@ -43,18 +46,31 @@ export interface Situation {
   readonly answeredBadly: boolean;
   /** Its socket said that the run is over, so history must come. */
   readonly endSeen: boolean;
+  /** How far it may have come, by all that was seen and heard: decides what its loss says about the job. */
+  readonly reached: Reached;
 }
+
+/**
+ * `waiting`: behind others, or nobody knows. `maybe-running`: nothing kept it from running. `running`: it did. `over`:
+ * its history could be read, so whatever happened next was not its doing.
+ */
+export type Reached = 'waiting' | 'maybe-running' | 'running' | 'over';
 
 export interface VerdictLimits {
   readonly submitGraceMs: number;
   readonly refusedLostMs: number;
   readonly unreachableLostMs: number;
+  readonly stalledStartMs: number;
 }
+
+export type LossCode = 'INSTANCE_LOST' | 'INSTANCE_CRASHED' | 'INSTANCE_UNREACHABLE';
 
 export type Verdict =
   | { readonly kind: 'alive' }
   | { readonly kind: 'ended'; readonly entry: HistoryEntry }
-  | { readonly kind: 'lost'; readonly reason: string }
+  | { readonly kind: 'lost'; readonly code: LossCode; readonly reason: string }
+  /** Nothing is ahead of it and yet it does not start: the worker behind a healthy HTTP face is dead. */
+  | { readonly kind: 'stalled' }
   /** Look again after so many ms. */
   | { readonly kind: 'wait'; readonly ms: number };
 
@@ -68,11 +84,11 @@ export function judge(
   sighting: Sighting,
   situation: Situation,
   limits: VerdictLimits,
-): { readonly memory: LookMemory; readonly verdict: Verdict } {
+): Judged {
   const { now } = situation;
   switch (sighting.kind) {
     case 'queued':
-      return { memory: NOTHING_SEEN, verdict: { kind: 'alive' } };
+      return queued(memory, sighting, now, limits);
     case 'ended':
       return { memory: NOTHING_SEEN, verdict: { kind: 'ended', entry: sighting.entry } };
     case 'absent':
@@ -81,24 +97,36 @@ export function judge(
       const since = memory.refusedSince ?? now;
       const gone = { ...again(memory), refusedSince: since, absentSince: null, wasGone: true };
       return now - since >= limits.refusedLostMs
-        ? lost(gone, 'the instance refused connections')
+        ? lost(gone, whileRunning(situation, 'INSTANCE_CRASHED'), 'the instance refused connections')
         : { memory: gone, verdict: { kind: 'wait', ms: 1000 } };
     }
     case 'silent': {
       const since = memory.silentSince ?? now;
       const mute = { ...again(memory), silentSince: since, absentSince: null, wasGone: true };
       return now - since >= limits.unreachableLostMs
-        ? lost(mute, 'the instance did not answer')
+        ? lost(mute, whileRunning(situation, 'INSTANCE_UNREACHABLE'), 'the instance did not answer')
         : { memory: mute, verdict: { kind: 'wait', ms: 1000 } };
     }
   }
 }
 
-function absent(
+type Judged = { readonly memory: LookMemory; readonly verdict: Verdict };
+
+function queued(
   memory: LookMemory,
-  situation: Situation,
+  { running, ahead }: Extract<Sighting, { kind: 'queued' }>,
+  now: number,
   limits: VerdictLimits,
-): { readonly memory: LookMemory; readonly verdict: Verdict } {
+): Judged {
+  const readySince = running || ahead > 0 ? null : (memory.readySince ?? now);
+  const stalled = readySince !== null && now - readySince >= limits.stalledStartMs;
+  return {
+    memory: { ...NOTHING_SEEN, readySince },
+    verdict: stalled ? { kind: 'stalled' } : { kind: 'alive' },
+  };
+}
+
+function absent(memory: LookMemory, situation: Situation, limits: VerdictLimits): Judged {
   const since = memory.absentSince ?? situation.now;
   const seen = { ...again(memory), refusedSince: null, silentSince: null, absentSince: since };
   const unanswered = situation.unansweredForMs;
@@ -112,7 +140,7 @@ function absent(
       : ABSENT_LOST_MS;
   // one look is never proof: the prompt may be between two states of a server that is not quite as observed
   if (memory.absentSince !== null && situation.now - since >= patience) {
-    return lost(seen, 'the instance forgot the job');
+    return lost(seen, codeOfForgotten(memory, situation), 'the instance forgot the job');
   }
   return {
     memory: seen,
@@ -120,10 +148,21 @@ function absent(
   };
 }
 
-function again(memory: LookMemory): LookMemory {
-  return { ...memory, looks: memory.looks + 1 };
+function whileRunning(situation: Situation, code: LossCode): LossCode {
+  const { reached } = situation;
+  return reached === 'running' || reached === 'maybe-running' ? code : 'INSTANCE_LOST';
 }
 
-function lost(memory: LookMemory, reason: string): { memory: LookMemory; verdict: Verdict } {
-  return { memory, verdict: { kind: 'lost', reason } };
+/** A running prompt vanishes only with its process, even when nobody saw that go; a waiting one can be deleted. */
+function codeOfForgotten(memory: LookMemory, situation: Situation): LossCode {
+  if (memory.wasGone) return whileRunning(situation, 'INSTANCE_CRASHED');
+  return situation.reached === 'running' && !situation.endSeen ? 'INSTANCE_CRASHED' : 'INSTANCE_LOST';
+}
+
+function again(memory: LookMemory): LookMemory {
+  return { ...memory, readySince: null, looks: memory.looks + 1 };
+}
+
+function lost(memory: LookMemory, code: LossCode, reason: string): Judged {
+  return { memory, verdict: { kind: 'lost', code, reason } };
 }

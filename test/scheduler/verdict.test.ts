@@ -5,11 +5,17 @@ import {
   judge,
   type LookMemory,
   NOTHING_SEEN,
+  type Reached,
   type Sighting,
   type Verdict,
 } from '../../src/scheduler/verdict.ts';
 
-const LIMITS = { submitGraceMs: 30_000, refusedLostMs: 10_000, unreachableLostMs: 45_000 };
+const LIMITS = {
+  submitGraceMs: 30_000,
+  refusedLostMs: 10_000,
+  unreachableLostMs: 45_000,
+  stalledStartMs: 30_000,
+};
 const ENTRY: HistoryEntry = {
   promptId: 'p',
   status: 'success',
@@ -22,7 +28,9 @@ const ENTRY: HistoryEntry = {
 const absent: Sighting = { kind: 'absent' };
 const refused: Sighting = { kind: 'refused' };
 const silent: Sighting = { kind: 'silent' };
-const queued: Sighting = { kind: 'queued', running: true };
+const queued: Sighting = { kind: 'queued', running: true, ahead: 0 };
+const ready: Sighting = { kind: 'queued', running: false, ahead: 0 };
+const behind: Sighting = { kind: 'queued', running: false, ahead: 2 };
 
 interface Look {
   readonly at: number;
@@ -33,6 +41,7 @@ interface Fixed {
   readonly unanswered?: boolean;
   readonly answeredBadly?: boolean;
   readonly endSeen?: boolean;
+  readonly reached?: Reached;
 }
 
 /** Judges looks in turn; the POST was made at 0. */
@@ -47,6 +56,7 @@ function verdicts(looks: readonly Look[], fixed: Fixed = {}): Verdict[] {
         unansweredForMs: fixed.unanswered ? at : null,
         answeredBadly: fixed.answeredBadly ?? false,
         endSeen: fixed.endSeen ?? false,
+        reached: fixed.reached ?? 'maybe-running',
       },
       LIMITS,
     );
@@ -62,6 +72,82 @@ function lostAfter(sighting: Sighting, fixed: Fixed = {}, before: readonly Look[
   const index = all.findIndex((verdict) => verdict.kind === 'lost');
   return index < 0 ? Number.POSITIVE_INFINITY : (looks[index]?.at ?? 0) - 100;
 }
+
+/** What the loss is called when the same sighting goes on and on. */
+function lossCode(sighting: Sighting, fixed: Fixed = {}, before: readonly Look[] = []): string | undefined {
+  const looks = Array.from({ length: 600 }, (_, index) => ({ at: 100 * (index + 1), sighting }));
+  const lost = verdicts([...before, ...looks], fixed).find((verdict) => verdict.kind === 'lost');
+  return lost?.kind === 'lost' ? lost.code : undefined;
+}
+
+describe('what a loss says about the job', () => {
+  const gone = [{ at: 0, sighting: refused }];
+  const shown: readonly [string, Sighting, Fixed, readonly Look[], string][] = [
+    ['refused while it ran', refused, { reached: 'running' }, [], 'INSTANCE_CRASHED'],
+    ['refused, and nothing kept it from running', refused, {}, [], 'INSTANCE_CRASHED'],
+    ['refused while it waited behind others', refused, { reached: 'waiting' }, [], 'INSTANCE_LOST'],
+    ['refused after its history could be read', refused, { reached: 'over' }, [], 'INSTANCE_LOST'],
+    ['silent while it ran', silent, { reached: 'running' }, [], 'INSTANCE_UNREACHABLE'],
+    ['silent while it waited behind others', silent, { reached: 'waiting' }, [], 'INSTANCE_LOST'],
+    ['forgotten by an instance that came back', absent, {}, gone, 'INSTANCE_CRASHED'],
+    [
+      'forgotten while it waited, by one that came back',
+      absent,
+      { reached: 'waiting' },
+      gone,
+      'INSTANCE_LOST',
+    ],
+    ['vanished while it ran', absent, { reached: 'running' }, [], 'INSTANCE_CRASHED'],
+    [
+      'vanished after its end was announced',
+      absent,
+      { reached: 'running', endSeen: true },
+      [],
+      'INSTANCE_LOST',
+    ],
+    ['vanished before it was seen to run', absent, {}, [], 'INSTANCE_LOST'],
+  ];
+  it.each(shown)('%s (F11)', (_name, sighting, fixed, before, code) => {
+    expect(lossCode(sighting, fixed, before)).toBe(code);
+  });
+
+  it('comes within 20 s of the instance going away, however it is noticed (F11)', () => {
+    expect(lostAfter(refused, { reached: 'running' })).toBeLessThanOrEqual(10_000);
+    const back = [{ at: 0, sighting: refused }];
+    expect(lostAfter(absent, { reached: 'running' }, back)).toBeLessThanOrEqual(1000);
+  });
+});
+
+describe('a prompt that does not start', () => {
+  const every = (ms: number, sighting: Sighting, from = 0): Look[] =>
+    Array.from({ length: 60_000 / ms }, (_, index) => ({ at: from + index * ms, sighting }));
+
+  it('is stalled after 30 s with nothing ahead of it (F13)', () => {
+    const looks = every(1000, ready);
+    const index = verdicts(looks).findIndex((verdict) => verdict.kind === 'stalled');
+    expect(looks[index]?.at).toBe(30_000);
+  });
+
+  it('is never stalled while others are ahead of it, or while it runs', () => {
+    for (const sighting of [behind, queued]) {
+      expect(new Set(verdicts(every(1000, sighting)).map((verdict) => verdict.kind))).toEqual(
+        new Set(['alive']),
+      );
+    }
+  });
+
+  it('is given the whole time again after its instance was away or others were ahead (F13)', () => {
+    for (const between of [refused, silent, behind]) {
+      const looks: Look[] = [
+        ...every(1000, ready).slice(0, 20),
+        { at: 20_000, sighting: between },
+        ...every(1000, ready, 21_000),
+      ];
+      const index = verdicts(looks).findIndex((verdict) => verdict.kind === 'stalled');
+      expect(looks[index]?.at).toBe(51_000);
+    }
+  });
+});
 
 describe('the verdict on an attempt', () => {
   it('is never "lost" by one look, whatever was seen before', () => {

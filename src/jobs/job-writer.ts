@@ -27,8 +27,11 @@ export type RemoveResult =
 export interface JobWriter {
   /** CANCELED at once wherever it stood, event canceled; its instance is freed later by whoever hears the hint. */
   cancel(viewer: Viewer, jobId: string): Promise<CancelResult>;
-  /** Fails a job whose deadline passed while it waited, event finished. Null: it waits no longer, or may wait on. */
-  expire(jobId: string): Promise<Job | null>;
+  /**
+   * Fails a job whose deadline passed while it waited, event finished; `reason` is what it waited for, else what its class
+   * waits for. Null: it waits no longer, or may wait on.
+   */
+  expire(jobId: string, reason?: string | null): Promise<Job | null>;
   /** Deletes an ended job with all its rows; its files go when nothing else names them (see retention.ts). */
   remove(scope: Scope, jobId: string): Promise<RemoveResult>;
 }
@@ -51,9 +54,9 @@ export function createJobWriter(parts: RecorderParts, announcer: Announcer): Job
       }
       return result;
     },
-    async expire(jobId) {
+    async expire(jobId, reason) {
       const now = clock.now();
-      const job = await guarded(parts, 'expire', (tx) => expire(tx, jobId, now));
+      const job = await guarded(parts, 'expire', (tx) => expire(tx, jobId, reason ?? null, now));
       const event = { type: 'finished', status: 'FAILED' } as const;
       if (job) announcer.announce({ job, event, queueChanged: true, runOver: true });
       return job;
@@ -87,10 +90,10 @@ async function cancel(tx: Db, viewer: Viewer, jobId: string, now: number): Promi
 }
 
 /** Says what it waited for last, so that its owner need not guess. */
-async function expire(tx: Db, jobId: string, now: number): Promise<Job> {
+async function expire(tx: Db, jobId: string, known: string | null, now: number): Promise<Job> {
   const waiting = await findJob(tx, 'any', jobId);
   if (!waiting || waiting.deadlineAt === null || waiting.deadlineAt > now) refuse();
-  const reason = (await blockedReasons(tx, [waiting.needsKey])).get(waiting.needsKey);
+  const reason = known ?? (await blockedReasons(tx, [waiting.needsKey])).get(waiting.needsKey);
   const general = fault('DEADLINE_EXCEEDED');
   const detail = reason === undefined ? null : `${general.message}: ${reason}`;
   const job = await changeJob(tx, {

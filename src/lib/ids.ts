@@ -28,3 +28,9 @@ export function createIds(
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
   };
 }
+
+/** No id made at this moment (epoch ms) or later sorts before it: finds the rows of late by their ids. */
+export function lowestIdAt(ms: number): string {
+  const hex = Math.max(0, ms).toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}`;
+}

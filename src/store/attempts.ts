@@ -1,5 +1,7 @@
 /** Reading attempts, and taking over those that an earlier leader left open. */
+import { sql } from 'kysely';
 import type { Attempt, JobStatus } from '../domain/job.ts';
+import { lowestIdAt } from '../lib/ids.ts';
 import { grouped } from './grouped.ts';
 import type { Db } from './open.ts';
 import { attemptFromRow } from './rows.ts';
@@ -64,4 +66,30 @@ export async function claimOpenAttempts(db: Db, term: number): Promise<OpenAttem
     .where('term', '<', term)
     .execute();
   return (await openAttempts(db)).filter((attempt) => attempt.term === term);
+}
+
+/** Attempts that were started in one second of the past. */
+export interface DispatchSlice {
+  readonly ageMs: number;
+  /** An attempt of the same job had failed before, and was charged. */
+  readonly isRetry: boolean;
+  readonly count: number;
+}
+
+/** The attempts started within `windowMs` before `now`, oldest first. */
+export async function recentDispatches(db: Db, now: number, windowMs: number): Promise<DispatchSlice[]> {
+  const since = now - windowMs;
+  const slices = await sql<{ at: number; retry: number; count: number }>`
+    select min(started_at) as at, retry, count(*) as count from (
+      select a.started_at, case when exists (
+        select 1 from attempts b where b.job_id = a.job_id and b.number < a.number and b.charged = 1
+      ) then 1 else 0 end as retry
+      from attempts a where a.id >= ${lowestIdAt(since)} and a.started_at > ${since} and a.started_at <= ${now}
+    ) as started
+    group by started_at / 1000, retry order by at`.execute(db);
+  return slices.rows.map(({ at, retry, count }) => ({
+    ageMs: now - Number(at),
+    isRetry: Number(retry) === 1,
+    count: Number(count),
+  }));
 }

@@ -1,0 +1,125 @@
+/** Carries out the plan: keeps what a plan hands to the next one, and gives each chosen job its place. */
+import type { Config } from '../config.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import { recentDispatches } from '../store/attempts.ts';
+import type { PendingJob } from '../store/jobs.ts';
+import type { Adopted } from './adopt.ts';
+import { Comebacks } from './comebacks.ts';
+import { EVEN_SHARES } from './fair-share.ts';
+import { fullNameOf, laneOf } from './lane.ts';
+import { type PlaceParts, placeJob } from './place-job.ts';
+import { type Assignment, type Plan, plan } from './planner.ts';
+import type { QueueNews } from './queue-news.ts';
+import { BUDGET_WINDOW_MS, DispatchCount } from './retry-budget.ts';
+import type { Runs } from './runs.ts';
+import { snapshotOf } from './snapshot.ts';
+import type { WaitingLine } from './waiting-line.ts';
+
+export interface DispatcherParts extends PlaceParts {
+  readonly fleet: Fleet;
+  readonly random: () => number;
+  readonly config: Pick<Config, 'maxConcurrentJobs' | 'retryBudgetPercent'>;
+  readonly line: WaitingLine;
+  readonly news: QueueNews;
+  readonly runs: Runs;
+  /** An attempt was written: follow it. */
+  readonly begin: (placed: Adopted) => void;
+}
+
+type Carried = Pick<Plan, 'cursor' | 'shares' | 'held'>;
+
+export class Dispatcher {
+  readonly #parts: DispatcherParts;
+  readonly #term: number;
+  readonly #dispatches = new DispatchCount();
+  readonly #comebacks: Comebacks;
+  /** Jobs that are being given a place, and whether they were canceled meanwhile: no run stands for them yet. */
+  readonly #placing = new Map<string, 'wanted' | 'not wanted'>();
+  #last: Carried = { cursor: 0, shares: EVEN_SHARES, held: new Map() };
+
+  constructor(parts: DispatcherParts, term: number) {
+    this.#parts = parts;
+    this.#term = term;
+    this.#comebacks = new Comebacks(parts.random);
+  }
+
+  /** Reads what was dispatched of late, so that a restart does not renew the retry budget. */
+  async recall(): Promise<void> {
+    const { store, clock } = this.#parts;
+    const now = clock.now();
+    for (const { ageMs, isRetry, count } of await recentDispatches(store.db, now, BUDGET_WINDOW_MS)) {
+      for (let n = 0; n < count; n++) this.#dispatches.add(clock.monotonic() - ageMs, isRetry);
+    }
+  }
+
+  /** Plans once and starts what can start, while `goOn` says so. */
+  async dispatch(goOn: () => boolean): Promise<void> {
+    const { clock, news } = this.#parts;
+    const now = clock.now();
+    const { assignments, blocked, ...carried } = this.#plan(now);
+    this.#last = carried;
+    for (const assignment of assignments) {
+      if (!goOn()) return;
+      await this.#place(assignment);
+    }
+    if (!goOn()) return;
+    await news.reasons(blocked, now);
+    news.places(now, clock.monotonic());
+  }
+
+  /** The job was canceled or deleted. */
+  notWanted(jobId: string): void {
+    if (this.#placing.has(jobId)) this.#placing.set(jobId, 'not wanted');
+  }
+
+  /** What the job waits for, when that is not its turn; null when nothing is known. */
+  whyWaiting(job: PendingJob): string | null {
+    if (job.notBefore > this.#parts.clock.now()) return 'an attempt failed, and the next one was not due yet';
+    return this.#last.held.get(fullNameOf(laneOf(job))) ?? null;
+  }
+
+  /** When an instance that came back may get its first job (monotonic ms); null when none waits. */
+  nextChangeAt(): number | null {
+    return this.#comebacks.nextEndAt();
+  }
+
+  #plan(now: number): Plan {
+    const { clock, fleet, runs, line, config } = this.#parts;
+    const { maxConcurrentJobs, retryBudgetPercent } = config;
+    const { cursor, shares } = this.#last;
+    const tick = clock.monotonic();
+    const state = {
+      pending: line.queue,
+      needs: line.needs,
+      candidates: snapshotOf(fleet, runs, this.#comebacks, tick),
+      maxConcurrentJobs,
+      retryBudgetPercent,
+      recent: this.#dispatches.recent(tick),
+      cursor,
+      shares,
+    };
+    return plan(state, now);
+  }
+
+  async #place({ jobId, instanceId, slot, isRetry }: Assignment): Promise<void> {
+    const { fleet, line, news, clock, begin } = this.#parts;
+    const job = line.queue.get(jobId);
+    const member = fleet.member(instanceId);
+    if (!job || !member) return;
+    line.queue.remove(jobId);
+    news.placesMoved();
+    this.#placing.set(jobId, 'wanted');
+    try {
+      const subject = await placeJob(this.#parts, { job, member, slot }, this.#term);
+      const canceled = this.#placing.get(jobId) === 'not wanted';
+      if (subject) {
+        this.#dispatches.add(clock.monotonic(), isRetry);
+        begin({ subject, canceled });
+      }
+      // canceled before, or the place is still taken: its row tells
+      else line.note(jobId);
+    } finally {
+      this.#placing.delete(jobId);
+    }
+  }
+}

@@ -1,0 +1,214 @@
+/**
+ * One term of leadership, from taking over what is open to letting everything go: the runs of this process, the queue in
+ * memory, the listeners. Nothing of it outlives the term; the next one starts from the rows.
+ */
+import type { Queue } from '../comfyui/queue.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { Recorder } from '../jobs/recorder.ts';
+import { ActiveRun } from './active-run.ts';
+import { type Adopted, adoptOpenAttempts } from './adopt.ts';
+import { Background } from './background.ts';
+import { carryOut } from './carry-out.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { fencedRecorder } from './fenced-recorder.ts';
+import { listenForHints } from './hints.ts';
+import { InputFiles } from './input-files.ts';
+import { QueueNews } from './queue-news.ts';
+import { RowsCheck } from './rows-check.ts';
+import { Runs } from './runs.ts';
+import type { SchedulerOptions } from './scheduler-options.ts';
+import { sweep } from './sweeper.ts';
+import { TRANSFERS_PER_INSTANCE, TransferGate } from './transfer-gate.ts';
+import { WaitingLine } from './waiting-line.ts';
+
+export interface TermParts extends SchedulerOptions {
+  /** No other process can lead now. */
+  readonly isTrusted: () => boolean;
+  /** Attempts may be started. */
+  readonly mayStart: () => boolean;
+  /** Asks for a step soon. */
+  readonly wake: () => void;
+}
+
+export class LeaderTerm {
+  readonly #parts: TermParts;
+  readonly #term: number;
+  readonly #recorder: Recorder;
+  readonly #line: WaitingLine;
+  readonly #news: QueueNews;
+  readonly #transfers: TransferGate;
+  readonly #inputFiles: InputFiles;
+  readonly #dispatcher: Dispatcher;
+  readonly #rows: RowsCheck;
+  readonly #runs = new Runs();
+  readonly #background: Background;
+  readonly #sweeping = new Set<string>();
+  readonly #ended = new AbortController();
+  #unlisten: (() => void)[] = [];
+
+  private constructor(parts: TermParts, term: number) {
+    const { store, bus, storage, config, recorder, logger } = parts;
+    this.#parts = parts;
+    this.#term = term;
+    this.#background = new Background(logger);
+    this.#recorder = fencedRecorder(recorder, (of) => of === term && this.#goesOn());
+    this.#line = new WaitingLine(store.db);
+    this.#news = new QueueNews(store.db, bus, this.#line.queue);
+    this.#transfers = new TransferGate({ perInstance: TRANSFERS_PER_INSTANCE, overall: config.maxTransfers });
+    this.#inputFiles = new InputFiles(storage, this.#transfers);
+    const shared = { ...parts, recorder: this.#recorder, runs: this.#runs };
+    const begin = (adopted: Adopted): void => this.#begin(adopted);
+    this.#dispatcher = new Dispatcher({ ...shared, line: this.#line, news: this.#news, begin }, term);
+    this.#rows = new RowsCheck(
+      {
+        ...shared,
+        db: store.db,
+        everyMs: config.reconcileIntervalMs,
+        notWanted: (jobId) => this.#notWanted(jobId),
+        resume: begin,
+      },
+      term,
+    );
+  }
+
+  /** Claims what is open first, so that nothing an earlier leader still writes takes effect. */
+  static async begin(parts: TermParts, term: number): Promise<LeaderTerm> {
+    const begun = new LeaderTerm(parts, term);
+    try {
+      await begun.#takeOver();
+    } catch (error) {
+      await begun.end();
+      throw error;
+    }
+    return begun;
+  }
+
+  async step(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
+    const goOn = (): boolean => !signal.aborted && this.#goesOn();
+    await this.#line.refresh(clock.now(), clock.monotonic());
+    if (goOn()) await this.#rows.checkInTime();
+    if (goOn()) await this.#expireOverdue(goOn);
+    const mayStart = (): boolean => goOn() && this.#parts.mayStart();
+    if (mayStart()) await this.#dispatcher.dispatch(mayStart);
+  }
+
+  /** How long nothing becomes due, in ms; null when nothing is known to. */
+  nextChangeInMs(): number | null {
+    const { clock } = this.#parts;
+    const due = this.#line.queue.nextChangeAt();
+    const rested = this.#dispatcher.nextChangeAt();
+    const waits = [
+      ...(due === null ? [] : [due - clock.now()]),
+      ...(rested === null ? [] : [rested - clock.monotonic()]),
+    ];
+    return waits.length === 0 ? null : Math.min(...waits);
+  }
+
+  /** What runs on instances goes on there; whoever leads next adopts it. */
+  async end(): Promise<void> {
+    const { clock, config } = this.#parts;
+    for (const unlisten of this.#unlisten.splice(0)) unlisten();
+    this.#ended.abort();
+    for (const run of this.#runs.all()) run.interrupt('stop');
+    await this.#background.settled(clock, config.shutdownGraceMs / 4);
+  }
+
+  #goesOn(): boolean {
+    return !this.#ended.signal.aborted && this.#parts.isTrusted();
+  }
+
+  async #takeOver(): Promise<void> {
+    const { bus, fleet, store, wake } = this.#parts;
+    // hints first, rows second: what is queued in between is seen twice rather than never
+    const hints = await listenForHints(bus, {
+      queued: (jobId) => this.#line.note(jobId),
+      notWanted: (jobId) => this.#notWanted(jobId),
+      lost: () => {
+        this.#line.distrust();
+        this.#rows.distrust();
+      },
+      wake,
+    });
+    this.#background.own(hints.done, 'hints');
+    this.#unlisten = [() => hints.close(), fleet.listen(this.#fleetListener())];
+    const parts = { ...this.#parts, db: store.db, recorder: this.#recorder };
+    for (const one of await adoptOpenAttempts(parts, this.#term)) this.#begin(one);
+    await this.#dispatcher.recall();
+  }
+
+  #begin({ subject, canceled }: Adopted): void {
+    const { bus, clock, config, random, fleet, wake } = this.#parts;
+    const run = new ActiveRun(
+      {
+        ...this.#parts,
+        recorder: this.#recorder,
+        inputFiles: this.#inputFiles,
+        transfers: this.#transfers,
+        fleetId: fleet.id,
+        isBusy: (instanceId) => this.#runs.isBusy(instanceId),
+      },
+      subject,
+    );
+    this.#runs.add(run);
+    const bounds = { baseMs: config.retryBaseMs, capMs: config.retryCapMs };
+    const announce = (): void =>
+      bus.publish({ kind: 'instance', instanceId: subject.member.id, at: clock.now() });
+    announce();
+    this.#background.own(
+      carryOut(run, { bounds, random }).finally(() => {
+        this.#runs.remove(run);
+        announce();
+        wake();
+      }),
+      'attempt',
+    );
+    if (canceled) run.interrupt('cancel');
+  }
+
+  #notWanted(jobId: string): void {
+    this.#line.queue.remove(jobId);
+    this.#news.placesMoved();
+    this.#dispatcher.notWanted(jobId);
+    for (const run of this.#runs.ofJob(jobId)) run.interrupt('cancel');
+  }
+
+  async #expireOverdue(goOn: () => boolean): Promise<void> {
+    for (const job of this.#line.queue.overdue(this.#parts.clock.now())) {
+      if (!goOn()) return;
+      const expired = await this.#recorder.expire(job.id, this.#dispatcher.whyWaiting(job));
+      if (expired) this.#line.queue.remove(job.id);
+      else this.#line.note(job.id);
+      this.#news.placesMoved();
+    }
+  }
+
+  #fleetListener(): Parameters<Fleet['listen']>[0] {
+    return {
+      onChange: () => this.#parts.wake(),
+      onMessage: (id, message) => this.#runs.route(id, message),
+      onSocket: (id, change) => {
+        for (const run of this.#runs.ofInstance(id)) run.socketChanged(change === 'gone');
+      },
+      onComeback: (id) => {
+        this.#inputFiles.forget(id);
+        for (const run of this.#runs.ofInstance(id)) run.socketChanged(true);
+      },
+      onQueue: (id, queue) => this.#sweep(id, queue),
+    };
+  }
+
+  #sweep(id: string, queue: Queue): void {
+    const { fleet, store } = this.#parts;
+    const member = fleet.member(id);
+    if (!member || this.#sweeping.has(id)) return;
+    this.#sweeping.add(id);
+    const isActive = (promptId: string): boolean => this.#runs.has(promptId);
+    const { signal } = this.#ended;
+    const parts = { ...this.#parts, db: store.db, fleetId: fleet.id, isActive, signal };
+    this.#background.own(
+      sweep(parts, member, queue).finally(() => this.#sweeping.delete(id)),
+      'sweep',
+    );
+  }
+}

@@ -18,11 +18,11 @@ import { createRetention } from './jobs/retention.ts';
 import { createSubmitter } from './jobs/submit.ts';
 import { createUploads } from './jobs/uploads.ts';
 import { createWaiter } from './jobs/waiter.ts';
-import { type Clock, systemClock } from './lib/clock.ts';
+import { type Clock, pause, systemClock } from './lib/clock.ts';
 import { createIds } from './lib/ids.ts';
 import type { Logger } from './lib/logger.ts';
 import { type Service, startAll, stopAll } from './lib/service.ts';
-import { createScheduler } from './scheduler/scheduler.ts';
+import { createScheduler, type Scheduler } from './scheduler/scheduler.ts';
 import { DiskStore } from './storage/disk-store.ts';
 import { signingKey, UrlSigner } from './storage/signed-url.ts';
 import { openStore, type Store } from './store/open.ts';
@@ -105,13 +105,52 @@ async function compose(ground: Ground, workflows: ReturnType<typeof loadWorkflow
     signer: await urlSigner(config, store),
   });
   const services: Service[] = [store, bus, storage, fleet, scheduler, retention, http];
-  return {
-    get url() {
-      return http.url;
-    },
-    start: () => startAll(services),
-    stop: () => stopAll(services),
-  };
+  return new Gateway(ground, services, { http, scheduler });
+}
+
+/**
+ * Stops in this order: it says that it is not ready and begins no more attempts, while everything is still served for the
+ * shutdown delay, so that whoever sends requests here has time to notice; then no more is listened for, requests in flight
+ * are answered, subscriptions closed; last the scheduler lets go of what runs, for the next start to adopt.
+ */
+class Gateway implements App {
+  readonly #ground: Ground;
+  readonly #services: readonly Service[];
+  readonly #parts: { readonly http: HttpServer; readonly scheduler: Scheduler };
+  #started = false;
+  #stopped: Promise<void> | undefined;
+
+  constructor(
+    ground: Ground,
+    services: readonly Service[],
+    parts: { readonly http: HttpServer; readonly scheduler: Scheduler },
+  ) {
+    this.#ground = ground;
+    this.#services = services;
+    this.#parts = parts;
+  }
+
+  get url(): string {
+    return this.#parts.http.url;
+  }
+
+  async start(): Promise<void> {
+    await startAll(this.#services);
+    this.#started = true;
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    const { clock, config } = this.#ground;
+    this.#parts.http.drain();
+    this.#parts.scheduler.hold();
+    if (this.#started) await pause(clock, config.shutdownDelayMs);
+    await stopAll(this.#services);
+  }
 }
 
 /** Keys of the configuration, else one made once and kept in the store, so that URLs survive a restart. */

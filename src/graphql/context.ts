@@ -1,4 +1,4 @@
-/** What every resolver is given: who asks, the parts, and loaders of its own. One per operation; a subscription keeps it. */
+/** What every resolver is given: who asks, the parts, and what all operations share. One per operation; a subscription keeps it. */
 import { defaultViewer, type Viewer } from '../domain/viewer.ts';
 import type { Logger } from '../lib/logger.ts';
 import { FileUrls } from './file-urls.ts';
@@ -9,13 +9,14 @@ import type { Services } from './services.ts';
 export interface GraphqlContext {
   readonly viewer: Viewer;
   readonly services: Services;
+  /** Shared by all operations of the viewer: what many ask for at the same moment is read once. */
   readonly loaders: Loaders;
   readonly urls: FileUrls;
   readonly requestId: string;
   readonly log: Logger;
   /** Shared by all operations. */
   readonly places: PlaceBoard;
-  /** Aborts when the gateway shuts down: ends waiting and every subscription. */
+  /** Aborts when the gateway shuts down: ends waiting. Subscriptions end with the connection they go over. */
   readonly shutdown: AbortSignal;
 }
 
@@ -32,12 +33,13 @@ export function createContextFactory(
   shutdown: AbortSignal,
 ): (info: RequestInfo) => GraphqlContext {
   const { config, signer, clock, logger, store } = services;
-  const places = new PlaceBoard(store, clock);
+  const places = new PlaceBoard(store, clock, shutdown);
   const viewer = defaultViewer;
+  const loaders = createLoaders(services, viewer);
   return ({ requestId, origin }) => ({
     viewer,
     services,
-    loaders: createLoaders(services, viewer),
+    loaders,
     urls: new FileUrls(signer, config.publicFilesUrl ?? config.publicUrl ?? origin, () => clock.now()),
     requestId,
     log: logger.child({ requestId }),

@@ -3,7 +3,7 @@
  * queries, because ranking the queue once for each watcher would cost more the longer the queue is.
  */
 import DataLoader from 'dataloader';
-import type { Clock } from '../lib/clock.ts';
+import { type Clock, pause } from '../lib/clock.ts';
 import { queuePositions } from '../store/jobs.ts';
 import { blockedReasons } from '../store/needs.ts';
 import type { Store } from '../store/open.ts';
@@ -26,9 +26,11 @@ interface Question {
 export class PlaceBoard {
   readonly #loader: DataLoader<Question, Place | null>;
 
-  constructor({ db }: Store, clock: Clock) {
+  /** `shutdown`: from then on nobody has a place any more, and no question waits. */
+  constructor({ db }: Store, clock: Clock, shutdown: AbortSignal) {
     this.#loader = new DataLoader<Question, Place | null>(
       async (questions) => {
+        if (shutdown.aborted) return questions.map(() => null);
         const positions = await queuePositions(db, [...new Set(questions.map(({ jobId }) => jobId))]);
         const reasons = await blockedReasons(db, [...new Set(questions.map(({ needsKey }) => needsKey))]);
         return questions.map(({ jobId, needsKey }) => {
@@ -39,7 +41,7 @@ export class PlaceBoard {
       {
         cache: false,
         maxBatchSize: MAX_BATCH,
-        batchScheduleFn: (answer) => void clock.after(GATHER_MS, answer),
+        batchScheduleFn: (answer) => void pause(clock, GATHER_MS, shutdown).then(answer),
       },
     );
   }

@@ -16,10 +16,7 @@ export interface QueueStatus {
   readonly accepting: boolean;
 }
 
-export async function readQueueStatus(
-  { store, config, clock }: Services,
-  stopping: boolean,
-): Promise<QueueStatus> {
+export async function readQueueStatus({ store, config, clock }: Services): Promise<QueueStatus> {
   const counts = await queueCounts(store.db);
   const capacity = fleetCapacity(await listInstances(store.db), config.maxConcurrentJobs);
   const mean = await meanRunMs(store.db);
@@ -30,6 +27,6 @@ export async function readQueueStatus(
     capacity,
     oldestPendingMs: oldestPendingAt === null ? null : Math.max(0, clock.now() - oldestPendingAt),
     estimatedDrainMs: estimateDrainMs(pending, { meanRunMs: mean, capacity, running: processing }),
-    accepting: !stopping && pending < config.maxQueuedJobs,
+    accepting: pending < config.maxQueuedJobs,
   };
 }

@@ -1,8 +1,15 @@
 /** The noun QueueStatus: the queue as a whole. */
 import type { Builder } from './builder.ts';
+import type { GraphqlContext } from './context.ts';
 import { globalId } from './global-id.ts';
-import { readQueueStatus } from './queue-status.ts';
+import type { QueueStatus } from './queue-status.ts';
 import type { Refs } from './refs.ts';
+
+/** A gateway that shuts down takes no more, however short its queue is. */
+export async function queueStatus({ loaders, shutdown }: GraphqlContext): Promise<QueueStatus> {
+  const status = await loaders.queue.load('fleet');
+  return shutdown.aborted ? { ...status, accepting: false } : status;
+}
 
 export function addQueue(builder: Builder, refs: Refs): void {
   builder.objectType(refs.QueueStatus, {
@@ -32,7 +39,7 @@ export function addQueue(builder: Builder, refs: Refs): void {
     t.field({
       type: refs.QueueStatus,
       description: 'The queue now.',
-      resolve: (_root, _args, { services, shutdown }) => readQueueStatus(services, shutdown.aborted),
+      resolve: (_root, _args, context) => queueStatus(context),
     }),
   );
 }

@@ -1,6 +1,5 @@
 /** The subscriptions: what can be watched. Each sends the thing itself, as it stands first and then at every change. */
 import type { Job } from '../domain/job.ts';
-import { findJob } from '../store/jobs.ts';
 import type { Builder } from './builder.ts';
 import { badInput, codedError } from './coded-error.ts';
 import type { GraphqlContext } from './context.ts';
@@ -14,9 +13,9 @@ import { followJob } from './streams/job-stream.ts';
 import { followJobs } from './streams/jobs-stream.ts';
 
 /** @throws NOT_FOUND when there is no such job. */
-async function existing({ services, viewer }: GraphqlContext, id: string): Promise<Job> {
+async function existing({ loaders }: GraphqlContext, id: string): Promise<Job> {
   const raw = rawId(id, 'Job');
-  const job = raw === null ? null : await findJob(services.store.db, viewer, raw);
+  const job = raw === null ? null : await loaders.job.load(raw);
   if (!job) throw codedError('NOT_FOUND', 'there is no such job');
   return job;
 }

@@ -1,7 +1,10 @@
 /** What the HTTP side is built from. */
 import type { Services } from '../graphql/services.ts';
+import type { ConnectionLimits } from './limits.ts';
 
 export interface HttpParts extends Services {
   /** New ids for requests that bring none. */
   readonly ids: () => string;
+  /** What differs from CONNECTION_LIMITS. */
+  readonly limits?: Partial<ConnectionLimits>;
 }

@@ -10,18 +10,23 @@ import { buildSchema } from '../graphql/schema.ts';
 import type { Service } from '../lib/service.ts';
 import type { WorkflowRegistry } from '../workflows/definition.ts';
 import { addCors } from './cors.ts';
+import { EventStreams, useEventStreams } from './event-streams.ts';
 import { addFileRoutes } from './files.ts';
 import { GraphiqlPage } from './graphiql.ts';
 import { addGraphqlRoute } from './graphql-route.ts';
 import { addHealthRoutes } from './health-routes.ts';
+import { CONNECTION_LIMITS, type ConnectionLimits } from './limits.ts';
 import type { HttpParts } from './parts.ts';
 import { useRequestBodies } from './request-bodies.ts';
 import { allowedOrigins, requestIdOf } from './request-info.ts';
+import { cutWhenStalled } from './stalled.ts';
 import { WebSocketTransport } from './websocket.ts';
 
 export interface HttpServer extends Service {
   /** Where it listens, without a trailing slash; throws before it has started. */
   readonly url: string;
+  /** Says that it is not ready, so that nobody sends more here; all is served as before until `stop`. */
+  drain(): void;
 }
 
 const ARRIVAL_MS = 30_000;
@@ -60,13 +65,18 @@ class FastifyServer implements HttpServer {
   readonly #app: FastifyInstance;
   readonly #engine: Engine;
   readonly #sockets: WebSocketTransport;
+  readonly #limits: ConnectionLimits;
+  readonly #streams: EventStreams;
+  #draining = false;
   #stopped: Promise<void> | undefined;
   #url: string | undefined;
 
   constructor(parts: HttpParts) {
     this.#parts = parts;
     const { config, clock, ids } = parts;
-    // One listener for each subscription and each wait.
+    this.#limits = { ...CONNECTION_LIMITS, ...parts.limits };
+    this.#streams = new EventStreams(this.#limits.maxStreams);
+    // One listener for each wait.
     setMaxListeners(0, this.#shutdown.signal);
     const limits = {
       maxFileBytes: config.maxUploadBytes + 1,
@@ -87,9 +97,9 @@ class FastifyServer implements HttpServer {
       services: parts,
       schema,
       shutdown: this.#shutdown.signal,
-      plugins: [bodies as never],
+      plugins: [bodies as never, useEventStreams(this.#streams)],
     });
-    this.#sockets = new WebSocketTransport(parts, this.#engine);
+    this.#sockets = new WebSocketTransport(parts, this.#limits, this.#engine);
     this.#app = fastify({
       logger: false,
       genReqId: (request) => requestIdOf(request.headers, ids),
@@ -111,22 +121,29 @@ class FastifyServer implements HttpServer {
     this.#parts.logger.info({ url: this.#url }, 'listening');
   }
 
+  drain(): void {
+    this.#draining = true;
+  }
+
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
     return this.#stopped;
   }
 
   /**
-   * In this order: say that it is not ready, end subscriptions and waits (their last answers still go out), close the
-   * sockets, then the listener; whatever is still open after the grace period is cut.
+   * In this order: say that it is not ready and listen no more, end waits, so that whatever is being answered is answered
+   * soon; then close every subscription in a way that makes its client come back. What is still open after the grace
+   * period is cut.
    */
   async #stop(): Promise<void> {
     const { config, clock, logger } = this.#parts;
+    this.drain();
     this.#shutdown.abort();
     const cut = clock.after(config.shutdownGraceMs, () => this.#app.server.closeAllConnections());
     try {
       const closed = this.#app.close();
-      await this.#sockets.stop();
+      this.#streams.cut();
+      await this.#sockets.stop(config.shutdownGraceMs);
       await this.#engine.dispose();
       this.#app.server.closeIdleConnections();
       await closed;
@@ -155,8 +172,9 @@ class FastifyServer implements HttpServer {
       return reply.code(500).send({ code: 'INTERNAL_SERVER_ERROR', message, requestId: request.id });
     });
     addCors(app, services.config.corsOrigins);
-    addHealthRoutes(app, services, () => this.#shutdown.signal.aborted);
+    addHealthRoutes(app, services, () => this.#draining);
     addFileRoutes(app, services);
+    app.addHook('onRequest', async (_request, reply) => cutWhenStalled(reply.raw, this.#limits.stallMs));
     addGraphqlRoute(app, services, this.#engine, services.config.graphiql ? new GraphiqlPage() : null);
   }
 

@@ -2,22 +2,23 @@
 import type { Instance } from '../../domain/instance.ts';
 import type { BusSignal } from '../../events/bus.ts';
 import { instancesTopic, queueTopic } from '../../events/topics.ts';
-import { findInstances, listInstances } from '../../store/instances.ts';
 import type { GraphqlContext } from '../context.ts';
-import { type QueueStatus, readQueueStatus } from '../queue-status.ts';
+import { queueStatus } from '../queue.ts';
+import type { QueueStatus } from '../queue-status.ts';
 import { SignalReader } from './signal-reader.ts';
 import { type Push, stream } from './stream.ts';
 
 /** All of them, then each that changes; one taken out of the fleet comes once more with removedAt. */
-export function followInstances({ services, shutdown }: GraphqlContext): AsyncIterableIterator<Instance> {
-  const { bus, store } = services;
-  return stream(shutdown, async (push, ended) => {
+export function followInstances({ services, loaders }: GraphqlContext): AsyncIterableIterator<Instance> {
+  const { bus } = services;
+  return stream(async (push, ended) => {
     const subscription = await bus.subscribe([instancesTopic], { signal: ended });
-    const sendAll = async () => sendEach(push, await listInstances(store.db));
+    const sendAll = async () => sendEach(push, await loaders.fleet.load('fleet'));
     const hear = async (signal: BusSignal) => {
       if (signal.kind === 'gap') return sendAll();
-      if (signal.kind === 'instance')
-        return sendEach(push, await findInstances(store.db, [signal.instanceId]));
+      if (signal.kind !== 'instance') return;
+      const instance = await loaders.instance.load(signal.instanceId);
+      if (instance) await push(instance);
     };
     try {
       await sendAll();
@@ -39,15 +40,15 @@ async function sendEach<T>(push: Push<T>, values: readonly T[]): Promise<void> {
 const QUEUE_INTERVAL_MS = 1000;
 
 /** The queue now, then whenever it or the fleet changes, at most once a second. */
-export function followQueue({ services, shutdown }: GraphqlContext): AsyncIterableIterator<QueueStatus> {
-  const { bus, clock } = services;
-  return stream(shutdown, async (push, ended) => {
+export function followQueue(context: GraphqlContext): AsyncIterableIterator<QueueStatus> {
+  const { bus, clock } = context.services;
+  return stream(async (push, ended) => {
     const subscription = await bus.subscribe([queueTopic, instancesTopic], { signal: ended });
     const reader = new SignalReader(subscription, clock);
     let sentAt = 0;
     const send = async () => {
       sentAt = clock.monotonic();
-      await push(await readQueueStatus(services, shutdown.aborted));
+      await push(await queueStatus(context));
     };
     try {
       await send();

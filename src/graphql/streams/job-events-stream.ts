@@ -7,14 +7,10 @@ import { hasEnded } from '../../domain/job-states.ts';
 import type { BusSignal } from '../../events/bus.ts';
 import type { JobMessage } from '../../events/messages.ts';
 import { jobTopic } from '../../events/topics.ts';
-import { eventsAfter } from '../../store/job-events.ts';
-import { findJob } from '../../store/jobs.ts';
-import { findOutput } from '../../store/outputs.ts';
 import type { GraphqlContext } from '../context.ts';
 import { isLast, type JobEventView, jobEventView } from '../job-event-view.ts';
+import { EVENTS_PAGE } from '../loaders.ts';
 import { type Push, stream } from './stream.ts';
-
-const PAGE = 200;
 
 /** `after`: the number of the last kept event the client has; 0 for none. */
 export function followJobEvents(
@@ -22,7 +18,7 @@ export function followJobEvents(
   jobId: string,
   after: number,
 ): AsyncIterableIterator<JobEventView> {
-  return stream(context.shutdown, (push, ended) => new EventFollower(context, jobId, after, push).run(ended));
+  return stream((push, ended) => new EventFollower(context, jobId, after, push).run(ended));
 }
 
 class EventFollower {
@@ -39,11 +35,11 @@ class EventFollower {
   }
 
   async run(ended: AbortSignal): Promise<void> {
-    const { services, viewer } = this.#context;
+    const { services, loaders } = this.#context;
     const subscription = await services.bus.subscribe([jobTopic(this.#jobId)], { signal: ended });
     try {
       let open = await this.#replay();
-      const job = open ? await findJob(services.store.db, viewer, this.#jobId) : null;
+      const job = open ? await loaders.job.load(this.#jobId) : null;
       // The client may have had the last event already.
       if (!job || (hasEnded(job.status) && job.seq <= this.#seq)) return;
       while (open) {
@@ -58,13 +54,13 @@ class EventFollower {
 
   /** Sends the kept events after the last one sent; false when the job's last event was among them. */
   async #replay(): Promise<boolean> {
-    const { services, viewer } = this.#context;
+    const { events } = this.#context.loaders;
     for (;;) {
-      const rows = await eventsAfter(services.store.db, viewer, this.#jobId, this.#seq, PAGE);
+      const rows = await events.load({ jobId: this.#jobId, after: this.#seq });
       for (const row of rows) {
         if (!(await this.#send(row))) return false;
       }
-      if (rows.length < PAGE) return true;
+      if (rows.length < EVENTS_PAGE) return true;
     }
   }
 
@@ -92,8 +88,7 @@ class EventFollower {
       await this.#push(view);
       return !isLast(event);
     }
-    const { services, viewer } = this.#context;
-    const output = await findOutput(services.store.db, viewer, event.outputId);
+    const output = await this.#context.loaders.output.load(event.outputId);
     if (output) await this.#push({ ...view, output });
     return true;
   }

@@ -5,7 +5,6 @@
 import { hasEnded } from '../../domain/job-states.ts';
 import type { BusSignal, Latest } from '../../events/bus.ts';
 import { instancesTopic, jobTopic, queueTopic } from '../../events/topics.ts';
-import { findJob } from '../../store/jobs.ts';
 import type { GraphqlContext } from '../context.ts';
 import type { Place } from '../place-board.ts';
 import { refreshed, type Snapshot, withLive } from './merge-live.ts';
@@ -15,7 +14,7 @@ import { type Push, stream } from './stream.ts';
 const PLACE_INTERVAL_MS = 2000;
 
 export function followJob(context: GraphqlContext, jobId: string): AsyncIterableIterator<Snapshot> {
-  return stream(context.shutdown, (push, ended) => new JobFollower(context, jobId, push).run(ended));
+  return stream((push, ended) => new JobFollower(context, jobId, push).run(ended));
 }
 
 class JobFollower {
@@ -58,8 +57,8 @@ class JobFollower {
   }
 
   async #reread(latest?: Latest): Promise<boolean> {
-    const { services, viewer } = this.#context;
-    const job = await findJob(services.store.db, viewer, this.#jobId);
+    const { services, loaders } = this.#context;
+    const job = await loaders.job.load(this.#jobId);
     if (!job) return false;
     const view = refreshed(this.#view, job);
     this.#view = latest && job.status === 'PROCESSING' ? { ...view, live: latest } : view;

@@ -1,48 +1,25 @@
 /** Many jobs, live: those that run now, then every change of a job that matches the filter before or after the change. */
 
-import type { Job, JobStatus } from '../../domain/job.ts';
-import type { DurableEvent } from '../../domain/job-event.ts';
-import { type JobFilter, matches } from '../../domain/job-filter.ts';
+import type { Job } from '../../domain/job.ts';
+import type { JobFilter } from '../../domain/job-filter.ts';
+import { matches } from '../../domain/job-filter.ts';
 import { hasEnded } from '../../domain/job-states.ts';
 import type { BusSignal } from '../../events/bus.ts';
 import type { JobMessage } from '../../events/messages.ts';
 import { jobsTopic } from '../../events/topics.ts';
-import { assertNever } from '../../lib/assert.ts';
-import { findJob, type JobCursor, pageJobs } from '../../store/jobs.ts';
+import type { JobCursor } from '../../store/jobs.ts';
 import type { GraphqlContext } from '../context.ts';
+import { concerns, unheardChanges } from './job-changes.ts';
 import { refreshed, type Snapshot, withLive } from './merge-live.ts';
+import { RecentSeqs } from './recent-seqs.ts';
 import { type Push, stream } from './stream.ts';
 
 const PAGE = 100;
+/** A change is written with the time at which it was begun: when the store is busy it is heard this much later. */
+const LATE_MS = 10_000;
 
 export function followJobs(context: GraphqlContext, filter: JobFilter): AsyncIterableIterator<Snapshot> {
-  return stream(context.shutdown, (push, ended) => new JobsFollower(context, filter, push).run(ended));
-}
-
-/** The statuses the job may have had before the event. */
-function statusesBefore(job: Job, event: DurableEvent): readonly JobStatus[] {
-  switch (event.type) {
-    case 'queued':
-      return [];
-    case 'started':
-      return ['PENDING'];
-    case 'output':
-    case 'retried':
-      return ['PROCESSING'];
-    case 'finished':
-      return job.error?.code === 'DEADLINE_EXCEEDED' ? ['PENDING'] : ['PROCESSING'];
-    case 'canceled':
-      return job.attemptCount === 0 ? ['PENDING'] : ['PENDING', 'PROCESSING'];
-    default:
-      return assertNever(event, 'event');
-  }
-}
-
-/** Only its status tells a job that matched before from one that matches now. */
-export function concerns(filter: JobFilter, job: Job, event: DurableEvent): boolean {
-  return (
-    matches(filter, job) || statusesBefore(job, event).some((status) => matches(filter, { ...job, status }))
-  );
+  return stream((push, ended) => new JobsFollower(context, filter, push).run(ended));
 }
 
 class JobsFollower {
@@ -51,18 +28,23 @@ class JobsFollower {
   readonly #push: Push<Snapshot>;
   /** Last snapshots of jobs that run: at most as many as the fleet has places. */
   readonly #running = new Map<string, Snapshot>();
+  /** What was sent lately, so that a re-reading after a gap does not repeat it. */
+  readonly #sent = new RecentSeqs();
+  /** Epoch ms: what changed before it was heard. */
+  #heardUntil: number;
 
   constructor(context: GraphqlContext, filter: JobFilter, push: Push<Snapshot>) {
     this.#context = context;
     this.#filter = filter;
     this.#push = push;
+    this.#heardUntil = context.services.clock.now();
   }
 
   async run(ended: AbortSignal): Promise<void> {
     const { services, viewer } = this.#context;
     const subscription = await services.bus.subscribe([jobsTopic(viewer.tenant)], { signal: ended });
     try {
-      await this.#snapshot(ended);
+      await this.#sendRunning(ended);
       for (;;) {
         const { value, done } = await subscription.next();
         if (done) return;
@@ -73,40 +55,54 @@ class JobsFollower {
     }
   }
 
-  /** What runs now; after a gap also what stopped running unheard. */
-  async #snapshot(ended: AbortSignal): Promise<void> {
-    const { services, viewer } = this.#context;
-    const unheard = new Set(this.#running.keys());
+  async #sendRunning(ended: AbortSignal): Promise<void> {
+    const { services, loaders } = this.#context;
     const { status } = this.#filter;
     const filter = { ...this.#filter, status: (status ?? ['PROCESSING']).filter((s) => s === 'PROCESSING') };
     let after: JobCursor | undefined;
     do {
-      const page = await pageJobs(services.store.db, viewer, { filter, first: PAGE, after });
+      const page = await loaders.jobPage.load({ filter, first: PAGE, after });
       const latest = await services.bus.latest(page.jobs.map(({ id }) => id));
       for (const job of page.jobs) {
-        unheard.delete(job.id);
         const live = latest.get(job.id);
         await this.#send(refreshed(live ? { ...job, live } : null, job));
         if (ended.aborted) return;
       }
-      after = page.hasNext ? page.jobs.at(-1) : undefined;
+      const last = page.hasNext ? page.jobs.at(-1) : undefined;
+      after = last && { createdAt: last.createdAt, id: last.id };
     } while (after);
-    for (const id of unheard) await this.#reread(id, () => true);
+  }
+
+  /** What runs now, what stopped running unheard, and what came or ended unheard. */
+  async #catchUp(ended: AbortSignal): Promise<void> {
+    const { clock } = this.#context.services;
+    const since = this.#heardUntil - LATE_MS;
+    this.#heardUntil = clock.now();
+    const before = new Set(this.#running.keys());
+    this.#running.clear();
+    await this.#sendRunning(ended);
+    for (const id of before) {
+      if (!this.#running.has(id)) await this.#reread(id, () => true);
+    }
+    for await (const job of unheardChanges(this.#context, this.#filter, since)) {
+      if (ended.aborted) return;
+      if (!this.#sent.has(job.id, job.seq)) await this.#send(refreshed(null, job));
+    }
   }
 
   async #hear(signal: BusSignal, ended: AbortSignal): Promise<void> {
-    if (signal.kind === 'gap') return this.#snapshot(ended);
+    if (signal.kind === 'gap') return this.#catchUp(ended);
     if (signal.kind !== 'job') return;
-    const { change, jobId } = signal;
+    const { change, jobId, seq } = signal;
     switch (change.type) {
       case 'deleted':
         this.#running.delete(jobId);
         return;
-      case 'durable': {
-        const known = this.#running.get(jobId);
-        if (known && signal.seq <= known.seq) return;
+      case 'durable':
+        this.#heardUntil = Math.max(this.#heardUntil, signal.at);
+        // one reading of the row may already have covered this event
+        if (this.#sent.has(jobId, seq)) return;
         return this.#reread(jobId, (job) => concerns(this.#filter, job, change.event));
-      }
       case 'progress':
       case 'preview':
         return this.#hearLive(signal);
@@ -122,8 +118,7 @@ class JobsFollower {
   }
 
   async #reread(jobId: string, wanted: (job: Job) => boolean): Promise<void> {
-    const { services, viewer } = this.#context;
-    const job = await findJob(services.store.db, viewer, jobId);
+    const job = await this.#context.loaders.job.load(jobId);
     if (!job || !wanted(job)) {
       this.#running.delete(jobId);
       return;
@@ -134,6 +129,7 @@ class JobsFollower {
   async #send(view: Snapshot): Promise<void> {
     if (view.status === 'PROCESSING' && matches(this.#filter, view)) this.#running.set(view.id, view);
     else this.#running.delete(view.id);
+    this.#sent.add(view.id, view.seq);
     await this.#push(view);
     if (hasEnded(view.status)) this.#running.delete(view.id);
   }

@@ -9,26 +9,21 @@ import { Repeater } from '@repeaterjs/repeater';
 export type Push<T> = (value: T) => Promise<unknown>;
 
 /**
- * `run` feeds the stream and must return soon after `ended` aborts, which happens when the client leaves, `run` returns
- * or `shutdown` aborts. What it throws is the stream's error.
+ * `run` feeds the stream and must return soon after `ended` aborts, which happens when the client leaves or `run` returns.
+ * What it throws is the stream's error. A gateway that stops ends no stream by itself: an orderly end would say that
+ * nothing more is to come, while a connection that is closed makes its client come back.
  */
 export function stream<T>(
-  shutdown: AbortSignal,
   run: (push: Push<T>, ended: AbortSignal) => Promise<void>,
 ): AsyncIterableIterator<T> {
   return new Repeater<T>(async (push, stop) => {
     const abort = new AbortController();
-    const end = (): void => {
-      abort.abort();
-      stop();
-    };
-    shutdown.addEventListener('abort', end, { once: true });
     void stop.then(() => abort.abort());
     try {
-      if (!shutdown.aborted) await run(async (value) => push(value), abort.signal);
+      await run(async (value) => push(value), abort.signal);
     } finally {
-      shutdown.removeEventListener('abort', end);
-      end();
+      abort.abort();
+      stop();
     }
   });
 }

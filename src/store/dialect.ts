@@ -1,6 +1,6 @@
 /** Chooses the database by its URL. The one place that knows which engine answers; queries are the same on all. */
 import { join } from 'node:path';
-import { type Dialect, type Kysely, SqliteDialect } from 'kysely';
+import { type Dialect, type DialectAdapter, type Kysely, SqliteAdapter, SqliteDialect } from 'kysely';
 import { LibsqlDatabase, type Synchronous } from './sqlite-database.ts';
 
 export interface DialectOptions {
@@ -28,7 +28,7 @@ export function createEngine(options: DialectOptions): Engine {
     return database;
   };
   return {
-    dialect: new SqliteDialect({ database: open }),
+    dialect: new MigratingDialect({ database: open }),
     // The connection is held around the switch, so that no other transaction runs with the laxer setting.
     relaxed: (db, work) =>
       db.connection().execute(async (held) => {
@@ -40,6 +40,19 @@ export function createEngine(options: DialectOptions): Engine {
         }
       }),
   };
+}
+
+/** SQLite undoes changes of tables too: a process that dies while it migrates leaves no half-made ones behind. */
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
+
+class MigratingDialect extends SqliteDialect {
+  override createAdapter(): DialectAdapter {
+    return new TransactionalAdapter();
+  }
 }
 
 /** Names the scheme only: a database URL carries a password. */

@@ -1,11 +1,10 @@
 /** Opens the store: takes the data folder, connects, migrates. After it resolves every query can run. */
-import { Kysely, Migrator } from 'kysely';
+import { Kysely } from 'kysely';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import { lockDataDir } from './data-lock.ts';
 import { createEngine } from './dialect.ts';
-import { initial } from './migrations/0001-initial.ts';
-import { crashes } from './migrations/0002-crashes.ts';
+import { migrate } from './migrate.ts';
 import type { Tables } from './schema.ts';
 import type { Synchronous } from './sqlite-database.ts';
 
@@ -86,12 +85,4 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       lock.release();
     },
   };
-}
-
-async function migrate(db: Db, logger: Logger): Promise<void> {
-  const migrations = { '0001-initial': initial, '0002-crashes': crashes };
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
-  const { error, results } = await migrator.migrateToLatest();
-  if (error) throw error;
-  for (const { migrationName } of results ?? []) logger.info({ migration: migrationName }, 'migrated');
 }

@@ -1,0 +1,15 @@
+/** Brings the tables to what this version expects: all migrations that are missing in one transaction, or none of them. */
+import { type Kysely, Migrator } from 'kysely';
+import type { Logger } from '../lib/logger.ts';
+import { initial } from './migrations/0001-initial.ts';
+import { crashes } from './migrations/0002-crashes.ts';
+import type { Tables } from './schema.ts';
+
+const MIGRATIONS = { '0001-initial': initial, '0002-crashes': crashes };
+
+export async function migrate(db: Kysely<Tables>, logger: Logger): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } });
+  const { error, results } = await migrator.migrateToLatest();
+  if (error) throw error;
+  for (const { migrationName } of results ?? []) logger.info({ migration: migrationName }, 'migrated');
+}

@@ -105,12 +105,21 @@ export class Guard implements Service {
     this.#record = after;
     if (after.state === before.state && after.reason === before.reason) return;
     logger.info({ from: before.state, to: after.state, reason: after.reason }, 'the breaker changed');
-    this.#timer?.cancel();
-    if (after.openUntil !== null && this.#running) {
-      this.#timer = clock.after(after.openUntil - now, () => this.#take({ kind: 'time' }));
-    }
+    this.#waitOut();
     onChange();
     this.#tryCanary();
+  }
+
+  #waitOut(): void {
+    const { clock } = this.#options;
+    this.#timer?.cancel();
+    const until = this.#record.openUntil;
+    if (until === null || !this.#running) return;
+    this.#timer = clock.after(Math.ceil(until - clock.monotonic()), () => {
+      this.#take({ kind: 'time' });
+      // a timer may fire a little early
+      if (this.#record.openUntil !== null) this.#waitOut();
+    });
   }
 
   #tryCanary(): void {

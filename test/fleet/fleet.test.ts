@@ -1,64 +1,9 @@
-import { randomUUID } from 'node:crypto';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { MemoryBus } from '../../src/events/memory-bus.ts';
 import { instancesTopic } from '../../src/events/topics.ts';
-import { createFleet, type Fleet } from '../../src/fleet/fleet.ts';
-import { systemClock } from '../../src/lib/clock.ts';
-import { createLogger } from '../../src/lib/logger.ts';
-import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/simulator/simulator.ts';
 import { findInventories, listInstances } from '../../src/store/instances.ts';
 import { eventually } from '../support/eventually.ts';
-import { openTempStore, type TempStore } from '../support/temp-store.ts';
-
-const closers: (() => Promise<void>)[] = [];
-
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-async function simulator(options: SimulatorOptions = {}): Promise<Simulator> {
-  const one = await startSimulator(options);
-  closers.push(() => one.stop());
-  return one;
-}
-
-async function tempStore(): Promise<TempStore> {
-  const temp = await openTempStore();
-  closers.push(() => temp.close());
-  return temp;
-}
-
-async function startFleet(
-  temp: TempStore,
-  urls: readonly string[],
-  bus = new MemoryBus(),
-  comfyuiWebsocket = true,
-): Promise<Fleet> {
-  await bus.start();
-  const fleet = createFleet({
-    store: temp.store,
-    bus,
-    clock: systemClock,
-    random: Math.random,
-    ids: randomUUID,
-    logger: createLogger('silent'),
-    config: {
-      comfyuiInstances: urls.map((url, index) => ({ url, name: `gpu${index}`, capacity: 1 })),
-      probeIntervalMs: 50,
-      probeTimeoutMs: 300,
-      unhealthyAfterMisses: 3,
-      comfyuiWebsocket,
-      breakerThreshold: 3,
-      breakerOpenMs: 30_000,
-      canaryTimeoutMs: 1000,
-    },
-  });
-  await fleet.start();
-  closers.push(() => fleet.stop());
-  return fleet;
-}
-
-const healthOf = (fleet: Fleet): string | undefined => fleet.instances()[0]?.instance.health;
+import { healthOf, simulator, startFleet, tempStore } from './fleet-rig.ts';
 
 describe('the fleet', () => {
   it('finds out what an instance is and has, and writes it down', async () => {
@@ -94,7 +39,7 @@ describe('the fleet', () => {
     const temp = await tempStore();
     const one = await simulator();
     const bus = new MemoryBus();
-    const fleet = await startFleet(temp, [one.url], bus);
+    const fleet = await startFleet(temp, [one.url], { bus });
     const subscription = await bus.subscribe([instancesTopic]);
     await eventually(() => healthOf(fleet) === 'HEALTHY');
     await one.control.crash();

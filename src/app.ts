@@ -68,7 +68,12 @@ export async function createApp(config: Config, logger: Logger, crashAt = neverC
       random: Math.random,
       store,
       bus: new MemoryBus(),
-      storage: new DiskStore({ root: join(config.dataDir, 'files'), clock: systemClock }),
+      storage: new DiskStore({
+        root: join(config.dataDir, 'files'),
+        clock: systemClock,
+        // the data folder is locked: whatever is half-written was left by a dead process
+        staleStagingMs: 0,
+      }),
       crashAt,
     };
     return await compose(ground, workflows);

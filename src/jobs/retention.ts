@@ -17,6 +17,7 @@ import { endedBefore } from '../store/jobs.ts';
 import type { Store } from '../store/open.ts';
 import type { Scope } from '../store/viewer-scope.ts';
 import type { RemoveResult } from './job-writer.ts';
+import { OrphanSweeper } from './orphan-sweeper.ts';
 import type { Recorder } from './recorder.ts';
 
 const BATCH = 100;
@@ -24,13 +25,15 @@ const BATCH = 100;
 export interface RetentionOptions {
   readonly store: Store;
   readonly recorder: Pick<Recorder, 'remove'>;
-  readonly storage: Pick<BlobStore, 'remove'>;
+  readonly storage: Pick<BlobStore, 'remove' | 'list' | 'sweepStaging'>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Age in ms at which ended jobs and unused uploads go. */
   readonly retentionMs: number;
   /** Pause between two rounds, in ms. */
   readonly intervalMs: number;
+  /** Age in ms at which a file that no row names goes; default a day. */
+  readonly orphanAgeMs?: number;
   readonly crashAt?: CrashHook | undefined;
 }
 
@@ -86,8 +89,10 @@ export function createRetention(options: RetentionOptions): Retention {
     await removeUploads(signal);
     await dropExpiredKeys(db, clock.now());
     await removeFiles(options, signal);
+    await orphans.sweep(signal);
   };
 
+  const orphans = new OrphanSweeper(options);
   const loop = new Loop({ name: 'retention', intervalMs, step: round, clock, logger });
   return {
     start: () => loop.start(),

@@ -16,6 +16,7 @@ import { type Destination, storePicture } from './fetch-output.ts';
 import { type FetchEnd, fetchPatiently, NO_ROOM_DETAIL, type Patience } from './fetch-patiently.ts';
 import { insistOn } from './insist.ts';
 import { type BudgetKind, OutputBudget, RUN_LIMITS } from './output-budget.ts';
+import { type FilePlace, firstOrdinal, NO_FILE, placeOf, shownFile } from './output-place.ts';
 import { Presence } from './presence.ts';
 import { RoomWait } from './room-wait.ts';
 import type { TransferGate } from './transfer-gate.ts';
@@ -64,8 +65,6 @@ interface Piece {
 /** Bytes on their way at once for one run. */
 const LANES = 4;
 const LONGEST_TEXT = 256 * 1024;
-/** Outputs of nodes made at run time follow those of the node they are shown under. */
-const RUN_TIME_NODES_FROM = 100_000;
 
 export class OutputCollector {
   readonly #parts: OutputParts;
@@ -95,7 +94,7 @@ export class OutputCollector {
     this.#budget = new OutputBudget({ ...RUN_LIMITS, fileBytes: config.maxJobOutputBytes });
     this.#presence = new Presence({ ...parts, ...config }, this.#signal);
     this.#room = new RoomWait(clock, logger, config.storageFullPatienceMs);
-    this.#taken = new Set(subject.known.map(({ node, ordinal }) => place(node, ordinal)));
+    this.#taken = new Set(subject.known.map(({ node, ordinal }) => placeOf(node, ordinal)));
     this.#count = subject.known.length;
     this.#budget.take('outputs', subject.known.length);
     for (const { node, bytes } of subject.known) {
@@ -109,9 +108,14 @@ export class OutputCollector {
     return this.#count;
   }
 
+  /** A file cannot be fetched because its instance does not answer, which may pass. */
+  get isWaitingForInstance(): boolean {
+    return this.#presence.isWaiting;
+  }
+
   /** Takes one node's ui output; `shown` is the node of the submitted graph it belongs to. */
   take(node: string, shown: string, output: JsonObject): void {
-    const from = node === shown ? 0 : RUN_TIME_NODES_FROM + (hash(node) % 10_000) * 1000;
+    const from = firstOrdinal(node, shown);
     const { items, ignored } = nodeOutputItems(node, output);
     if (ignored > 0)
       this.#parts.logger.debug({ node, ignored }, 'values of an output are neither file nor text');
@@ -151,7 +155,7 @@ export class OutputCollector {
   }
 
   #once(node: string, ordinal: number, work: Piece['work']): void {
-    const key = place(node, ordinal);
+    const key = placeOf(node, ordinal);
     const again = this.#failed.delete(key);
     if (!again && (this.#taken.has(key) || !this.#allows('outputs', 1, node))) return;
     this.#taken.add(key);
@@ -267,37 +271,4 @@ export class OutputCollector {
     onOutput();
     return null;
   }
-}
-
-interface FilePlace {
-  readonly node: string;
-  readonly ordinal: number;
-  readonly filename: string;
-  readonly temporary: boolean;
-}
-
-const NO_FILE = {
-  kind: 'text',
-  mimeType: 'text/plain',
-  filename: null,
-  sha256: null,
-  bytes: null,
-  width: null,
-  height: null,
-  temporary: false,
-} as const;
-
-function shownFile(node: string, ordinal: number, filename: string, temporary: boolean): FilePlace {
-  return { node, ordinal, filename, temporary };
-}
-
-function place(node: string, ordinal: number): string {
-  return `${ordinal}/${node}`;
-}
-
-/** A small stable number for a node's id. */
-function hash(text: string): number {
-  let value = 0;
-  for (const char of text) value = (value * 31 + (char.codePointAt(0) ?? 0)) % 1_000_003;
-  return value;
 }

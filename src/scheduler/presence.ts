@@ -23,6 +23,7 @@ export class Presence {
   readonly #signal: AbortSignal;
   #asking: Promise<Found> | null = null;
   #wasAway = false;
+  #isWaiting = false;
 
   constructor(parts: PresenceParts, signal: AbortSignal) {
     this.#parts = parts;
@@ -34,10 +35,16 @@ export class Presence {
     return this.#wasAway;
   }
 
+  /** It is away just now. */
+  get isWaiting(): boolean {
+    return this.#isWaiting;
+  }
+
   /** Resolves once it answers or counts as lost; `lost` too when the signal aborts. */
   find(): Promise<Found> {
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = null;
+      this.#isWaiting = false;
     });
     return this.#asking;
   }
@@ -52,6 +59,7 @@ export class Presence {
       if (answer.ok || answer.reason === 'status' || answer.reason === 'malformed') return found;
       if (this.#signal.aborted) return 'lost';
       this.#wasAway = true;
+      this.#isWaiting = true;
       const now = clock.monotonic();
       refusedSince = answer.reason === 'refused' ? (refusedSince ?? now) : null;
       if (refusedSince !== null && now - refusedSince >= refusedLostMs) return 'lost';

@@ -58,6 +58,15 @@ export interface OpenBlob {
   readonly total: number;
 }
 
+/** A blob as a listing names it. */
+export interface ListedBlob {
+  readonly tenant: string;
+  readonly sha256: string;
+  readonly bytes: number;
+  /** When it was put last, epoch ms. */
+  readonly storedAt: number;
+}
+
 /** `in-use`: pinned, or (where several processes share the store) written too recently to be judged. */
 export type RemoveResult = 'removed' | 'absent' | 'referenced' | 'in-use';
 
@@ -78,9 +87,18 @@ export interface BlobStore extends Service {
   stat(tenant: string, sha256: string): Promise<{ readonly bytes: number } | null>;
   /**
    * Removes the blob unless it is pinned or the question, asked while no put of the same blob can run in this process, is
-   * answered with false. `in-use` asks the caller to try again later.
+   * answered with false. `in-use` asks the caller to try again later. One put at `putBefore` (epoch ms) or later is in use.
    */
-  remove(tenant: string, sha256: string, stillUnreferenced: () => Promise<boolean>): Promise<RemoveResult>;
+  remove(
+    tenant: string,
+    sha256: string,
+    stillUnreferenced: () => Promise<boolean>,
+    putBefore?: number,
+  ): Promise<RemoveResult>;
+  /** Blobs in a stable order, from after the given one. One put meanwhile may be among them or not. */
+  list(limit: number, after?: Pick<ListedBlob, 'tenant' | 'sha256'>): Promise<ListedBlob[]>;
+  /** Removes what a put of a dead process left half-written this long ago; how many. Never that of a put in progress. */
+  sweepStaging(olderThanMs: number): Promise<number>;
   /** Bytes that can still be stored; null where there is no such limit. */
   freeBytes(): Promise<number | null>;
 }

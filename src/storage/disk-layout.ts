@@ -1,6 +1,7 @@
 /**
  * Where things lie under the storage folder:
  *   blobs/<tenant>/<first two digits>/<sha256>   finished blobs
+ *   blobs/<tenant>/tenant                        the tenant's name, where its folder does not show it
  *   staging/<unique name>                        files being written; on the same file system, so that a rename finishes them
  */
 import { createHash } from 'node:crypto';
@@ -9,6 +10,10 @@ import { assert } from '../lib/assert.ts';
 
 const SAFE_TENANT = /^[a-z0-9][a-z0-9_-]{0,39}$/;
 const SHA256 = /^[0-9a-f]{64}$/;
+
+export function isSha256(text: string): boolean {
+  return SHA256.test(text);
+}
 
 /**
  * A folder name for a tenant: its own name where that is harmless on any file system, else a hash. A hashed name contains

@@ -7,12 +7,14 @@ import type {
   BlobPin,
   BlobStore,
   ByteRange,
+  ListedBlob,
   OpenBlob,
   PutOptions,
   PutResult,
   RemoveResult,
 } from './blob-store.ts';
 import { DiskLayout } from './disk-layout.ts';
+import { listBlobs, nameTenant } from './disk-listing.ts';
 import { DurableFolders } from './durable-folder.ts';
 import { errorCode, orNullIfAbsent } from './fs-error.ts';
 import { StagingFile, takeIn } from './intake.ts';
@@ -30,7 +32,8 @@ export interface DiskStoreOptions {
    * not removed. Default 0: one process.
    */
   readonly recentMs?: number;
-  /** Age in ms at which a staging file is taken for one that a dead process left; default an hour. */
+  /** Age in ms at which a staging file is taken for one that a dead process left; default an hour; 0 where no other
+   * process shares the folder. */
   readonly staleStagingMs?: number;
 }
 
@@ -50,6 +53,9 @@ export class DiskStore implements BlobStore {
   readonly #folders = new DurableFolders();
   readonly #lock = new KeyLock();
   readonly #pins = new Pins();
+  /** Staging files of puts in progress. */
+  readonly #writing = new Set<string>();
+  readonly #named = new Set<string>();
 
   constructor(options: DiskStoreOptions) {
     this.#options = options;
@@ -71,7 +77,8 @@ export class DiskStore implements BlobStore {
     source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     options: PutOptions<A, R>,
   ): Promise<PutResult<A, R>> {
-    const staging = new StagingFile(this.#layout.staged((this.#options.newName ?? randomUUID)()));
+    const staging = new StagingFile(this.#newStaged());
+    this.#writing.add(staging.path);
     let stored = false;
     try {
       const intake = await takeIn(source, options.maxBytes, staging);
@@ -91,6 +98,7 @@ export class DiskStore implements BlobStore {
       throw error;
     } finally {
       if (!stored) await staging.discard();
+      this.#writing.delete(staging.path);
     }
   }
 
@@ -127,6 +135,7 @@ export class DiskStore implements BlobStore {
     tenant: string,
     sha256: string,
     stillUnreferenced: () => Promise<boolean>,
+    putBefore = Number.POSITIVE_INFINITY,
   ): Promise<RemoveResult> {
     const key = keyOf(tenant, sha256);
     const file = this.#layout.file(tenant, sha256);
@@ -135,6 +144,7 @@ export class DiskStore implements BlobStore {
       if (this.#pins.has(key)) return 'in-use';
       const found = await orNullIfAbsent(stat(file));
       if (!found) return 'absent';
+      if (found.mtimeMs >= putBefore) return 'in-use';
       const recentMs = this.#options.recentMs ?? 0;
       if (recentMs > 0 && this.#options.clock.now() - found.mtimeMs < recentMs) return 'in-use';
       if (!(await stillUnreferenced())) return 'referenced';
@@ -148,14 +158,17 @@ export class DiskStore implements BlobStore {
     return bavail * bsize;
   }
 
-  /** Removes staging files not written to for `olderThanMs`; answers how many. Files of a put in progress are younger. */
+  list(limit: number, after?: Pick<ListedBlob, 'tenant' | 'sha256'>): Promise<ListedBlob[]> {
+    return listBlobs(this.#layout, limit, after);
+  }
+
   async sweepStaging(olderThanMs: number): Promise<number> {
     const before = this.#options.clock.now() - olderThanMs;
     let swept = 0;
     for (const name of await readdir(this.#layout.staging)) {
       const path = this.#layout.staged(name);
       const found = await orNullIfAbsent(stat(path));
-      if (!found?.isFile() || found.mtimeMs >= before) continue;
+      if (!found?.isFile() || found.mtimeMs > before || this.#writing.has(path)) continue;
       await rm(path, { force: true });
       swept += 1;
     }
@@ -180,8 +193,20 @@ export class DiskStore implements BlobStore {
 
   /** All that can be done before it is known whether the bytes are wanted, or there already. */
   async #writeAhead({ tenant, sha256, held, staging }: Received): Promise<void> {
-    const ensuring = this.#folders.ensure(this.#layout.folder(tenant, sha256), this.#layout.blobs);
+    const ensuring = this.#folders
+      .ensure(this.#layout.folder(tenant, sha256), this.#layout.blobs)
+      .then(() => this.#nameOnce(tenant));
     await both(staging.finish(held), ensuring);
+  }
+
+  async #nameOnce(tenant: string): Promise<void> {
+    if (this.#named.has(tenant)) return;
+    await nameTenant(this.#layout, tenant, this.#newStaged());
+    this.#named.add(tenant);
+  }
+
+  #newStaged(): string {
+    return this.#layout.staged((this.#options.newName ?? randomUUID)());
   }
 
   async #write(received: Received, file: string): Promise<void> {

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { BlobStore, Content, PutResult } from '../../src/storage/blob-store.ts';
+import type { BlobStore, Content, ListedBlob, PutResult } from '../../src/storage/blob-store.ts';
 
 export interface StoreUnderTest {
   readonly store: BlobStore;
@@ -221,6 +221,44 @@ export function blobStoreContract(name: string, create: () => Promise<StoreUnder
       const result = putting && stored(await putting);
       expect(await store.stat('acme', hash)).toEqual({ bytes: 9 });
       result?.pin.release();
+    });
+
+    it('does not remove a blob that was put too recently for the asker', async () => {
+      const before = Date.now() - 60_000;
+      const hash = await put('acme', Buffer.from('young'));
+      expect(await store.remove('acme', hash, async () => true, before)).toBe('in-use');
+      expect(await store.remove('acme', hash, async () => true, Date.now() + 60_000)).toBe('removed');
+    });
+
+    it('lists its blobs in pages, each once, with the tenants as they are called', async () => {
+      const expected: string[] = [];
+      for (const tenant of ['acme', 'Other/Tenant', 'zoo']) {
+        for (let n = 0; n < 7; n++) {
+          expected.push(`${tenant} ${await put(tenant, Buffer.from(`${tenant}${n}`))}`);
+        }
+      }
+      const listed: ListedBlob[] = [];
+      for (;;) {
+        const page = await store.list(4, listed.at(-1));
+        listed.push(...page);
+        if (page.length < 4) break;
+      }
+      expect(listed.map(({ tenant, sha256 }) => `${tenant} ${sha256}`).sort()).toEqual(expected.sort());
+      const [first] = listed;
+      expect(first?.bytes).toBe(first && (await store.stat(first.tenant, first.sha256))?.bytes);
+      expect(Math.abs(Date.now() - (first?.storedAt ?? 0))).toBeLessThan(60_000);
+    });
+
+    it('does not sweep away what is being put', async () => {
+      const bytes = randomBytes(3 * MB);
+      const source = (async function* () {
+        yield bytes.subarray(0, 2 * MB);
+        expect(await store.sweepStaging(0)).toBe(0);
+        yield bytes.subarray(2 * MB);
+      })();
+      const result = stored(await store.put('acme', source, { maxBytes: 3 * MB }));
+      result.pin.release();
+      expect(await store.stat('acme', result.sha256)).toEqual({ bytes: 3 * MB });
     });
 
     it('lets a reader finish a blob that is removed meanwhile', async () => {

@@ -1,4 +1,5 @@
 /** What belongs to a job alone: its progress, place in the queue, preview, attempts and error. */
+import { FAULTS } from '../domain/fault.ts';
 import type { Builder } from './builder.ts';
 import { globalId } from './global-id.ts';
 import type { Refs } from './refs.ts';
@@ -85,13 +86,21 @@ function addPreviewAndError(builder: Builder, refs: Refs): void {
   builder.objectType(refs.JobError, {
     description: 'Why a job or an attempt failed.',
     fields: (t) => ({
-      code: t.exposeString('code', { description: 'Stable, upper case.' }),
+      code: t.exposeString('code', { description: codesDescription() }),
       message: t.exposeString('message', { description: 'For a person.' }),
       nodeId: t.exposeString('nodeId', { nullable: true, description: 'The node that failed.' }),
       nodeType: t.exposeString('nodeType', { nullable: true, description: 'Class of that node.' }),
       retryable: t.exposeBoolean('retryable', { description: 'Whether trying again can help.' }),
     }),
   });
+}
+
+/** Every code a client may see, from the one table. */
+function codesDescription(): string {
+  const codes = Object.entries(FAULTS).map(
+    ([code, { retryable, message }]) => `- ${code} (${retryable ? 'retryable' : 'final'}): ${message}`,
+  );
+  return ['Stable, upper case. More may follow; `retryable` tells of each.', '', ...codes].join('\n');
 }
 
 function addAttempt(builder: Builder, refs: Refs): void {

@@ -98,6 +98,8 @@ export class ActiveRun {
   blocked: NodeFailure | null = null;
   /** Its prompt is not wanted and does not go: the instance gets no other job until it does. */
   isStuck = false;
+  /** Since when the instance is asked to let its prompt go, monotonic ms. */
+  unwantedSince: number | null = null;
   /** Gives the client id back. */
   releaseClientId: () => void = () => undefined;
   #view: RunView;

@@ -2,18 +2,20 @@
 import { fault } from '../domain/fault.ts';
 import type { ActiveRun } from './active-run.ts';
 import { runAttempt } from './attempt.ts';
+import { experienceOf } from './experience.ts';
 import { failed, type Outcome } from './outcome.ts';
 import { release } from './release.ts';
 import { closeCanceled, type RetryTuning, settle } from './settle.ts';
 
 /** A timed-out job is not kept waiting for a node that takes no notice. */
 const TIMEOUT_RELEASE_MS = 5000;
+const FREE_DEADLINE_MS = 3000;
 
 export async function carryOut(run: ActiveRun, tuning: RetryTuning): Promise<void> {
   try {
     const outcome = await runToOutcome(run);
     if (outcome.kind === 'interrupted') await obey(run, tuning);
-    else await settle(run, outcome, tuning);
+    else await conclude(run, outcome, tuning);
   } catch (error) {
     run.logger.error({ err: error }, 'an attempt could not be brought to its end');
   } finally {
@@ -35,6 +37,28 @@ async function runToOutcome(run: ActiveRun): Promise<Outcome> {
   }
 }
 
+/** The instance's account comes first: it must not be given the job again before the fault is known. */
+async function conclude(
+  run: ActiveRun,
+  outcome: Exclude<Outcome, { kind: 'interrupted' }>,
+  tuning: RetryTuning,
+  stuck = false,
+): Promise<void> {
+  const { member, job } = run.subject;
+  const experience = experienceOf(outcome, { jobId: job.id, stuck });
+  if (experience) member.experienced(experience);
+  await settle(run, outcome, tuning);
+  if (outcome.kind === 'failed' && outcome.fault.code === 'OUT_OF_MEMORY') await freeMemory(run);
+}
+
+/** While the place is still taken, so that the next job there finds room. */
+async function freeMemory(run: ActiveRun): Promise<void> {
+  const call = { deadlineMs: FREE_DEADLINE_MS, signal: run.stopSignal };
+  const freed = await run.subject.member.http.free({ unloadModels: true, freeMemory: true }, call);
+  if (!freed.ok)
+    run.logger.warn({ reason: freed.message }, 'an instance could not be told to free its memory');
+}
+
 async function obey(run: ActiveRun, tuning: RetryTuning): Promise<void> {
   switch (run.interruption) {
     case 'cancel':
@@ -45,7 +69,7 @@ async function obey(run: ActiveRun, tuning: RetryTuning): Promise<void> {
     case 'timeout': {
       const free = await release(run, TIMEOUT_RELEASE_MS);
       if (run.stopSignal.aborted) return;
-      await settle(run, failed(fault('TIMEOUT')), tuning);
+      await conclude(run, failed(fault('TIMEOUT')), tuning, !free);
       // the job is answered for; the place stays taken until the instance lets go
       if (!free) await release(run, Number.POSITIVE_INFINITY);
       return;

@@ -2,7 +2,8 @@
 import type { Fault } from '../domain/fault.ts';
 
 export type Outcome =
-  | { readonly kind: 'succeeded'; readonly runMs: number }
+  /** `goneWith`: all the same the instance went away before it had said so in full. */
+  | { readonly kind: 'succeeded'; readonly runMs: number; readonly goneWith?: Fault }
   | { readonly kind: 'failed'; readonly fault: Fault; readonly runMs: number | null }
   /** The instance forgot it or cannot be reached: not the job's fault. */
   | { readonly kind: 'lost'; readonly fault: Fault }

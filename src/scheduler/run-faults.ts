@@ -1,10 +1,15 @@
 /** What ComfyUI's refusals and errors become for the user: a code of the table and one clean line. Pure. */
 import type { PromptEnd } from '../comfyui/history.ts';
 import type { NodeErrors, PromptReply } from '../comfyui/prompt-reply.ts';
-import { type Fault, fault } from '../domain/fault.ts';
+import { type Fault, type FaultCode, fault } from '../domain/fault.ts';
 import type { Graph } from '../domain/graph.ts';
 
 const LONGEST_LINE = 300;
+/** After each of these the process holds a broken graphics context: every job on it fails until a restart. */
+const GPU_FAULT =
+  /\b(CUDA|HIP|cuDNN|NCCL) error\b|device-side assert|illegal memory access|\b(CUBLAS|CUDNN|HIPBLAS|ROCBLAS|CUSOLVER|CUFFT)_STATUS_|unspecified launch failure|GPU has fallen off the bus/i;
+const DISK_FULL =
+  /no space left on device|\bENOSPC\b|\berrno 28\b|not enough space on the disk|disk (is )?full|disk quota exceeded/i;
 const OUT_OF_MEMORY =
   /out.?of.?memory|not enough (gpu |video )?memory|allocation on device|CUBLAS_STATUS_ALLOC_FAILED/i;
 
@@ -51,10 +56,16 @@ export function faultOfError(error: NodeFailure, graph: Graph): Fault {
   const node = error.nodeId === null ? null : { nodeId: error.nodeId, nodeType };
   const line = cleanLine(error.message);
   if (error.exceptionType.endsWith('ExecutionBlocked')) return fault('OUTPUT_BLOCKED', line, node);
-  if (OUT_OF_MEMORY.test(error.exceptionType) || OUT_OF_MEMORY.test(error.message)) {
-    return fault('OUT_OF_MEMORY', null, node);
-  }
-  return fault('NODE_FAILED', line, node);
+  const code = codeOf(error);
+  return fault(code, code === 'NODE_FAILED' ? line : null, node);
+}
+
+/** The general message of the others is all that a client needs; memory first, as its texts name CUDA too. */
+function codeOf({ exceptionType, message }: NodeFailure): FaultCode {
+  const says = (pattern: RegExp): boolean => pattern.test(exceptionType) || pattern.test(message);
+  if (says(OUT_OF_MEMORY)) return 'OUT_OF_MEMORY';
+  if (says(DISK_FULL)) return 'INSTANCE_DISK_FULL';
+  return says(GPU_FAULT) ? 'GPU_FAULT' : 'NODE_FAILED';
 }
 
 function nodeLine(node: NodeErrors): string {
@@ -67,10 +78,22 @@ function nodeOf(node: NodeErrors): { nodeId: string; nodeType: string | null } {
   return { nodeId: node.nodeId, nodeType: node.nodeType };
 }
 
-/** The first line, shortened; paths of the instance keep their last part only. */
+/** A path of two parts or more, of a POSIX or Windows machine; a quoted one may hold blanks. */
+const QUOTED_PATH = /(['"])((?:[A-Za-z]:|~)?[^'"\n]*[\\/][^'"\n]*[\\/][^'"\n]*)\1/g;
+const BARE_PATH = /(?:[A-Za-z]:|~)?(?:[\\/][^\s\\/'":,)\]]+){2,}[\\/]?/g;
+const TRACEBACK = /^Traceback \(most recent call last\)/;
+
+/** One line, shortened: the first, or of a traceback the last; paths of the instance keep their last part only. */
 export function cleanLine(text: string): string {
-  const line = text.trim().split(/\r?\n/, 1)[0] ?? '';
+  const lines = text.trim().split(/\r?\n/);
+  const line = TRACEBACK.test(lines[0] ?? '') ? (lines.at(-1) ?? '') : (lines[0] ?? '');
   return line
-    .replace(/(?:[A-Za-z]:)?(?:[\\/][^\s\\/'":,)\]]+){2,}/g, (path) => path.split(/[\\/]/).at(-1) ?? '')
-    .slice(0, LONGEST_LINE);
+    .replace(QUOTED_PATH, (_, quote: string, path: string) => `${quote}${lastPart(path)}${quote}`)
+    .replace(BARE_PATH, lastPart)
+    .slice(0, LONGEST_LINE)
+    .trim();
+}
+
+function lastPart(path: string): string {
+  return path.split(/[\\/]/).findLast((part) => part !== '') ?? '';
 }

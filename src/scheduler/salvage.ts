@@ -18,5 +18,6 @@ export async function salvage(run: ActiveRun, lost: Lost): Promise<Outcome> {
   const { attempt, term } = run.subject;
   await insist(run, () => run.parts.recorder.collecting(attempt.id, term));
   run.logger.info('a run was completed from what its socket told, as its instance went away');
-  return { kind: 'succeeded', runMs: Math.max(0, (run.overAt ?? run.lastHeardAt) - run.postedAt) };
+  const runMs = Math.max(0, (run.overAt ?? run.lastHeardAt) - run.postedAt);
+  return { kind: 'succeeded', runMs, goneWith: lost.fault };
 }

@@ -38,6 +38,37 @@ describe('faults of a run', () => {
     expect(faultOfError(byType, GRAPH).code).toBe('OUT_OF_MEMORY');
   });
 
+  const texts: readonly [string, string, string][] = [
+    ['RuntimeError', 'CUDA error: an illegal memory access was encountered', 'GPU_FAULT'],
+    ['torch.AcceleratorError', 'CUDA error: device-side assert triggered', 'GPU_FAULT'],
+    ['RuntimeError', 'CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`', 'GPU_FAULT'],
+    ['RuntimeError', 'cuDNN error: CUDNN_STATUS_INTERNAL_ERROR', 'GPU_FAULT'],
+    ['RuntimeError', 'HIP error: invalid device function', 'GPU_FAULT'],
+    ['RuntimeError', 'CUDA error: out of memory', 'OUT_OF_MEMORY'],
+    ['RuntimeError', 'CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate', 'OUT_OF_MEMORY'],
+    ['ValueError', 'the CUDA backend needs a float', 'NODE_FAILED'],
+    ['RuntimeError', 'Torch not compiled with CUDA enabled', 'NODE_FAILED'],
+  ];
+  it.each(texts)(
+    'tell a lost graphics card from what a node did wrong: %s: %s (F18)',
+    (exceptionType, message, code) => {
+      expect(faultOfError({ nodeId: '7', nodeType: null, exceptionType, message }, GRAPH).code).toBe(code);
+    },
+  );
+
+  it('know a full disk of the instance by its errors (F24)', () => {
+    for (const message of [
+      "[Errno 28] No space left on device: '/srv/comfyui/output/gw/x_00001_.png'",
+      'write failed: ENOSPC',
+      '[WinError 112] There is not enough space on the disk',
+      '[Errno 122] Disk quota exceeded',
+    ]) {
+      const fault = faultOfError({ nodeId: '7', nodeType: null, exceptionType: 'OSError', message }, GRAPH);
+      expect(fault, message).toMatchObject({ code: 'INSTANCE_DISK_FULL', retryable: true });
+      expect(fault.message).toBe('the disk of the instance is full');
+    }
+  });
+
   it('tell an interrupt and a blocked output from errors', () => {
     expect(faultOfEnd({ kind: 'interrupted' }, GRAPH)?.code).toBe('INTERRUPTED');
     const blocked = { nodeId: '7', nodeType: null, exceptionType: 'ExecutionBlocked', message: 'no' };
@@ -51,6 +82,17 @@ describe('faults of a run', () => {
     );
     expect(cleanLine('C:\\Users\\me\\ComfyUI\\input\\a.png is broken')).toBe('a.png is broken');
     expect(cleanLine('ratio 1/2 and 16/9')).toBe('ratio 1/2 and 16/9');
+    expect(cleanLine('cannot read ~/.cache/huggingface/token')).toBe('cannot read token');
+    expect(cleanLine("'C:\\Program Files\\ComfyUI\\models\\my model.safetensors' is broken")).toBe(
+      "'my model.safetensors' is broken",
+    );
+    expect(cleanLine('no such folder /srv/comfyui/models/')).toBe('no such folder models');
+  });
+
+  it('never hand out a traceback', () => {
+    const text =
+      'Traceback (most recent call last):\n  File "/srv/nodes.py", line 3, in run\n    x()\nValueError: bad size\n';
+    expect(cleanLine(text)).toBe('ValueError: bad size');
   });
 
   it('say something of every recorded refusal', () => {

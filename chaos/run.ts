@@ -5,8 +5,11 @@
  */
 import { parseArgs } from 'node:util';
 import { printReport, type Scenario } from './scenario.ts';
+import { kills } from './scenarios/kills.ts';
 
-const SCENARIOS: Readonly<Record<string, Scenario>> = {};
+const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  kills,
+};
 
 const { values, positionals } = parseArgs({
   options: { seed: { type: 'string' } },

@@ -1,6 +1,7 @@
 /** One file from an instance into storage: streamed, hashed, its type and size decided by its bytes. */
 import type { ComfyHttp, ViewedFile } from '../comfyui/http.ts';
 import type { ComfyFile } from '../comfyui/output-items.ts';
+import type { CrashHook } from '../domain/crash-points.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { BlobPin, BlobStore, Content, Inspection, PutResult } from '../storage/blob-store.ts';
 import { safeContentType } from '../storage/content-type.ts';
@@ -40,6 +41,7 @@ export interface Destination {
   /** Bytes a second below which a transfer is given up. */
   readonly minRate: number;
   readonly budget: OutputBudget;
+  readonly crashAt?: CrashHook | undefined;
 }
 
 interface Description {
@@ -76,13 +78,14 @@ export async function fetchFile(
 }
 
 async function receive(viewed: ViewedFile, file: ComfyFile, destination: Destination): Promise<Fetched> {
-  const { maxBytes, clock, minRate, budget } = destination;
+  const { maxBytes, clock, minRate, budget, crashAt } = destination;
   const { contentLength } = viewed;
   if (contentLength !== null && contentLength > maxBytes) return tooLarge(maxBytes);
   let counted = 0;
   const onBytes = (bytes: number): string | null => {
     if (!budget.take('fileBytes', bytes)) return 'too much';
     counted += bytes;
+    crashAt?.('output:receiving');
     return null;
   };
   const source = paced(viewed.body, { bytesPerSecond: minRate, clock, onBytes });

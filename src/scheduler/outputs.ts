@@ -5,6 +5,7 @@
 import type { ComfyHttp } from '../comfyui/http.ts';
 import { nodeOutputItems, type OutputItem } from '../comfyui/output-items.ts';
 import type { Config } from '../config.ts';
+import type { CrashHook } from '../domain/crash-points.ts';
 import { type Fault, fault } from '../domain/fault.ts';
 import type { Output } from '../domain/output.ts';
 import type { Recorder } from '../jobs/recorder.ts';
@@ -29,6 +30,7 @@ export interface OutputParts {
   readonly logger: Logger;
   readonly transfers: TransferGate;
   readonly config: OutputConfig;
+  readonly crashAt?: CrashHook | undefined;
 }
 
 export type OutputConfig = Pick<
@@ -212,9 +214,10 @@ export class OutputCollector {
   }
 
   #destination(): Destination {
-    const { storage, clock, config } = this.#parts;
+    const { storage, clock, config, crashAt } = this.#parts;
     const { maxOutputBytes: maxBytes, minTransferRate: minRate } = config;
-    return { storage, clock, maxBytes, minRate, tenant: this.#subject.tenant, budget: this.#budget };
+    const { tenant } = this.#subject;
+    return { storage, clock, maxBytes, minRate, tenant, budget: this.#budget, crashAt };
   }
 
   /** Storage without room is waited for, as long as for a file. */
@@ -236,6 +239,7 @@ export class OutputCollector {
     switch (fetched.kind) {
       case 'stored': {
         const { sha256, bytes, mimeType, width, height, pin } = fetched;
+        this.#parts.crashAt?.('output:stored');
         const kind = width === null ? 'file' : 'image';
         const output = { ...file, kind, mimeType, sha256, bytes, width, height, text: null } as const;
         return this.#save(output).finally(() => pin.release());

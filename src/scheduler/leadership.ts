@@ -12,7 +12,7 @@ import type { Db } from '../store/open.ts';
 
 export interface LeadershipOptions {
   readonly db: Db;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>;
   /** Names this process. */
   readonly holder: string;
   readonly logger: Logger;

@@ -1,23 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { blockedReason } from '../../src/scheduler/blocked-reason.ts';
+import { blockedReason, isolationReason, retriesReason } from '../../src/scheduler/blocked-reason.ts';
 import type { Candidate } from '../../src/scheduler/candidate.ts';
+import { candidate as plain } from './candidate.ts';
 
 const NEEDS = { nodeTypes: ['SaveImage', 'Rembg'], models: ['x.safetensors'] };
 const FULL = { nodeTypes: ['SaveImage', 'Rembg'], models: [{ kind: 'checkpoints', name: 'x.safetensors' }] };
 
 function candidate(fields: Partial<Candidate>): Candidate {
-  return {
-    id: 'a',
-    capacity: 1,
-    takenSlots: [],
-    foreignPrompts: 0,
-    health: 'HEALTHY',
-    answering: true,
-    draining: false,
-    inventory: FULL,
-    loadedModels: [],
-    ...fields,
-  };
+  return plain({ inventory: FULL, ...fields });
 }
 
 describe('the reason a class of jobs is left waiting', () => {
@@ -32,6 +22,17 @@ describe('the reason a class of jobs is left waiting', () => {
       [down, fresh],
       'no healthy instance (1 of 2 is unreachable, 1 of 2 has not answered yet)',
     ],
+    [
+      'one is put aside, one is tested, one is down',
+      [candidate({ breaker: 'OPEN' }), candidate({ breaker: 'HALF_OPEN' }), down],
+      'no healthy instance (1 of 3 is unreachable, 1 of 3 is being tested, 1 of 3 is put aside after failures)',
+    ],
+    [
+      'all that are up are held up',
+      [candidate({ stuck: true }), candidate({ stuck: true, draining: true })],
+      'every healthy instance is held up by a prompt that does not end',
+    ],
+    ['one of two is held up', [candidate({ stuck: true }), candidate({ takenSlots: [0] })], null],
     ['all drain', [candidate({ draining: true })], 'all instances are draining'],
     ['those that are up drain', [candidate({ draining: true }), down], 'all healthy instances are draining'],
     [
@@ -66,4 +67,29 @@ describe('the reason a class of jobs is left waiting', () => {
       expect(blockedReason('key', NEEDS, fleet)).toBe(reason);
     });
   }
+});
+
+describe('the reason a lane is held back', () => {
+  const lane = { tenant: 't', needsKey: 'key', isRetry: false, isSuspect: false };
+  const recent = { all: 40, retries: 4 };
+
+  it('names the limit of repeated attempts, once it is reached and to those alone', () => {
+    const retry = { ...lane, isRetry: true };
+    expect(retriesReason(retry, recent, 10)).toBe(
+      'much fails at the moment, so repeated attempts are limited to 10 % of all',
+    );
+    expect(retriesReason(lane, recent, 10)).toBeNull();
+    expect(retriesReason(retry, { all: 59, retries: 5 }, 10)).toBeNull();
+  });
+
+  it('says that a suspect waits for an empty instance, unless it merely waits for a place', () => {
+    const suspect = { ...lane, isSuspect: true };
+    const half = candidate({ capacity: 2, takenSlots: [0] });
+    const waits = 'an instance went down with the job, so it waits for one without any other prompt';
+    expect(isolationReason(suspect, NEEDS, [half])).toBe(waits);
+    expect(isolationReason(lane, NEEDS, [half])).toBeNull();
+    expect(isolationReason(suspect, NEEDS, [half, candidate({})])).toBeNull();
+    expect(isolationReason(suspect, NEEDS, [candidate({ takenSlots: [0] })])).toBeNull();
+    expect(isolationReason(suspect, NEEDS, [candidate({ foreignPrompts: 1 })])).toBe(waits);
+  });
 });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type Lane, laneOf } from '../../src/scheduler/lane.ts';
 import { PendingQueue, servedBefore } from '../../src/scheduler/pending-queue.ts';
 import type { PendingJob } from '../../src/store/jobs.ts';
 import { pendingJob } from './pending-job.ts';
@@ -9,7 +10,10 @@ const job = fc
   .record({
     id: fc.integer({ min: 0, max: 30 }).map((n) => `j${n}`),
     priority: fc.integer({ min: 1, max: 10 }),
+    tenant: fc.constantFrom('t', 'u'),
     needsKey: fc.constantFrom('a', 'b', 'c'),
+    chargedAttempts: fc.constantFrom(0, 1),
+    crashes: fc.constantFrom(0, 1),
     createdAt: fc.integer({ min: 0, max: 5 }),
     notBefore: fc.constantFrom(0, NOW, NOW + 5, NOW + 10),
     deadlineAt: fc.constantFrom(null, NOW - 1, NOW, NOW + 1),
@@ -20,12 +24,14 @@ const command = fc.oneof(
   fc.integer({ min: 0, max: 30 }).map((n) => ({ remove: `j${n}` })),
 );
 
-function drain(queue: PendingQueue, skipped: ReadonlySet<string> = new Set()): string[] {
+/** The jobs in serving order, without those of lanes that `held` names. */
+function drain(queue: PendingQueue, held: (lane: Lane) => boolean = () => false): string[] {
+  const skipped = new Set(queue.lanes().filter(held));
   const walk = queue.walk();
   const ids: string[] = [];
-  for (let next = walk.peek(skipped); next; next = walk.peek(skipped)) {
-    ids.push(next.id);
-    walk.pass(next);
+  for (let turn = walk.peek(skipped); turn; turn = walk.peek(skipped)) {
+    ids.push(turn.job.id);
+    walk.pass(turn);
   }
   return ids;
 }
@@ -49,10 +55,17 @@ describe('the queue of waiting jobs', () => {
         const all = [...model.values()];
         const due = all.filter((it) => it.notBefore <= NOW + later).sort(servedBefore);
         expect(drain(queue)).toEqual(due.map((it) => it.id));
-        expect(drain(queue, new Set(['a']))).toEqual(
-          due.filter((it) => it.needsKey !== 'a').map((it) => it.id),
-        );
+        const rules: ((lane: Lane) => boolean)[] = [
+          (lane) => lane.needsKey === 'a',
+          (lane) => lane.isRetry,
+          (lane) => lane.isSuspect && lane.tenant === 't',
+        ];
+        for (const held of rules) {
+          expect(drain(queue, held)).toEqual(due.filter((it) => !held(laneOf(it))).map((it) => it.id));
+        }
         expect(queue.size).toBe(model.size);
+        const standing = queue.lanes().reduce((sum, lane) => sum + queue.waiting(lane), 0);
+        expect(standing).toBe(due.length);
         expect(new Set(queue.classes())).toEqual(new Set(due.map((it) => it.needsKey)));
         const changes = all.flatMap((it) => [
           ...(it.notBefore > NOW + later ? [it.notBefore] : []),

@@ -2,9 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Needs } from '../../src/domain/capabilities.ts';
 import { type Candidate, isAble, isUp } from '../../src/scheduler/candidate.ts';
+import { EVEN_SHARES } from '../../src/scheduler/fair-share.ts';
 import { PendingQueue, servedBefore } from '../../src/scheduler/pending-queue.ts';
 import { type PlanState, plan } from '../../src/scheduler/planner.ts';
 import type { PendingJob } from '../../src/store/jobs.ts';
+import { candidate as plain } from './candidate.ts';
 import { pendingJob } from './pending-job.ts';
 
 const NOW = 1_000_000;
@@ -19,24 +21,24 @@ const ALL = {
 };
 const ONLY_X = { nodeTypes: ['SaveImage'], models: [{ kind: 'checkpoints', name: 'x.safetensors' }] };
 
-function candidate(fields: Partial<Candidate> & { readonly id: string }): Candidate {
-  return {
-    capacity: 1,
-    takenSlots: [],
-    foreignPrompts: 0,
-    health: 'HEALTHY',
-    answering: true,
-    draining: false,
-    inventory: ALL,
-    loadedModels: [],
-    ...fields,
-  };
+function candidate(fields: Partial<Candidate>): Candidate {
+  return plain({ inventory: ALL, ...fields });
 }
 
 function state(jobs: readonly PendingJob[], fields: Partial<PlanState>): PlanState {
   const pending = new PendingQueue();
   for (const job of jobs) pending.put(job, NOW);
-  return { pending, needs: NEEDS, candidates: [], maxConcurrentJobs: null, cursor: 0, ...fields };
+  return {
+    pending,
+    needs: NEEDS,
+    candidates: [],
+    maxConcurrentJobs: null,
+    retryBudgetPercent: 10,
+    recent: { all: 0, retries: 0 },
+    cursor: 0,
+    shares: EVEN_SHARES,
+    ...fields,
+  };
 }
 
 const jobs = fc.uniqueArray(

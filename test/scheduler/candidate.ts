@@ -1,0 +1,23 @@
+/** Instances as the planner sees them, with only what matters named. */
+import type { Candidate } from '../../src/scheduler/candidate.ts';
+
+/** Healthy, empty, with one place, and its lists not read. */
+export function candidate(fields: Partial<Candidate> = {}): Candidate {
+  return {
+    id: 'a',
+    capacity: 1,
+    takenSlots: [],
+    foreignPrompts: 0,
+    health: 'HEALTHY',
+    answering: true,
+    draining: false,
+    breaker: 'CLOSED',
+    stuck: false,
+    isolated: false,
+    resting: false,
+    vramBytes: null,
+    inventory: null,
+    loadedModels: [],
+    ...fields,
+  };
+}

@@ -1,0 +1,171 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { EVEN_SHARES, FairShare, type Shares } from '../../src/scheduler/fair-share.ts';
+import { servedBefore } from '../../src/scheduler/pending-queue.ts';
+import type { PendingJob } from '../../src/store/jobs.ts';
+import { pendingJob } from './pending-job.ts';
+import { PlanWorld } from './plan-world.ts';
+
+function jobsOf(tenant: string, count: number, createdAt: number): PendingJob[] {
+  return Array.from({ length: count }, (_, n) => {
+    const id = `${tenant}-${String(n).padStart(5, '0')}`;
+    return pendingJob({ id, tenant, createdAt: createdAt + n });
+  });
+}
+
+/** How many dispatches each job of `tenants` waited for, until all of them went, on so many instances. */
+function waits(jobs: readonly PendingJob[], instances: number, tenants: ReadonlySet<string>): number[] {
+  const world = new PlanWorld(Array.from({ length: instances }, () => ({})));
+  for (const job of jobs) world.put(job);
+  let left = jobs.filter((job) => tenants.has(job.tenant)).length;
+  while (left > 0) {
+    world.now += 1000;
+    left -= world.plan().filter(({ job }) => tenants.has(job.tenant)).length;
+    world.finish(() => true);
+  }
+  return world.dispatched.flatMap(({ job }, place) => (tenants.has(job.tenant) ? [place + 1] : []));
+}
+
+function p95(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.ceil(sorted.length * 0.95) - 1] ?? 0;
+}
+
+/** The order in which jobs are served one by one. */
+function order(jobs: readonly PendingJob[]): PendingJob[] {
+  let shares: Shares = EVEN_SHARES;
+  let left = [...jobs];
+  const served: PendingJob[] = [];
+  while (left.length > 0) {
+    const heads = [...new Set(left.map((job) => job.tenant))].map(
+      (tenant) => left.filter((job) => job.tenant === tenant).sort(servedBefore)[0] as PendingJob,
+    );
+    // as the plan does it: what one leaves behind is where the next one starts
+    const share = new FairShare(shares);
+    const next = heads.sort(share.between)[0] as PendingJob;
+    share.dispatched(next);
+    shares = share.result();
+    served.push(next);
+    left = left.filter((job) => job !== next);
+  }
+  return served;
+}
+
+describe('fair turns between tenants', () => {
+  for (const instances of [1, 4]) {
+    it(`let nine small tenants wait hardly longer beside one with 5,000 jobs, on ${instances} instance(s) (F45)`, () => {
+      const small = Array.from({ length: 9 }, (_, n) => jobsOf(`small${n}`, 10, 10_000)).flat();
+      const tenants = new Set(small.map((job) => job.tenant));
+      const without = waits(small, instances, tenants);
+      const beside = waits([...jobsOf('big', 5000, 0), ...small], instances, tenants);
+      expect(beside).toHaveLength(90);
+      expect(p95(beside)).toBeLessThanOrEqual(1.5 * p95(without));
+    });
+  }
+
+  it('serve a newcomer within one turn of everybody (F45)', () => {
+    const world = new PlanWorld([{}]);
+    for (const job of ['a', 'b', 'c'].flatMap((tenant) => jobsOf(tenant, 100, 0))) world.put(job);
+    for (let n = 0; n < 50; n++) {
+      world.plan();
+      world.finish(() => true);
+    }
+    world.put(pendingJob({ id: 'new', tenant: 'new', createdAt: 1_000_000 }));
+    for (let n = 0; n < 4; n++) {
+      world.plan();
+      world.finish(() => true);
+    }
+    expect(world.dispatched.slice(50).map(({ job }) => job.tenant)).toContain('new');
+  });
+
+  it('save nothing up for a tenant that had nothing to run', () => {
+    const early = jobsOf('a', 40, 0);
+    const world = new PlanWorld([{}]);
+    for (const job of early) world.put(job);
+    const serve = (): void => {
+      world.plan();
+      world.finish(() => true);
+    };
+    for (let n = 0; n < 20; n++) serve();
+    for (const job of jobsOf('b', 20, 100)) world.put(job);
+    for (let n = 0; n < 20; n++) serve();
+    const later = world.dispatched.slice(20).map(({ job }) => job.tenant);
+    expect(later.filter((tenant) => tenant === 'a')).toHaveLength(10);
+  });
+
+  it('let a job whose instance forgot it go first and use up no second turn', () => {
+    const returned = pendingJob({ id: 'lost', tenant: 'a', createdAt: 1, attemptCount: 1 });
+    const a = jobsOf('a', 3, 10);
+    const b = jobsOf('b', 3, 5);
+    expect(order([returned, ...a, ...b]).map((job) => job.id)).toEqual([
+      'lost',
+      'b-00000',
+      'a-00000',
+      'b-00001',
+      'a-00001',
+      'b-00002',
+      'a-00002',
+    ]);
+  });
+
+  const anyJobs = (tenants: readonly string[]) =>
+    fc.uniqueArray(
+      fc
+        .record({
+          id: fc.integer({ min: 0, max: 99 }).map((n) => `j${n}`),
+          tenant: fc.constantFrom(...tenants),
+          priority: fc.integer({ min: 1, max: 3 }),
+          createdAt: fc.integer({ min: 0, max: 20 }),
+          attemptCount: fc.constantFrom(0, 0, 1),
+        })
+        .map(pendingJob),
+      { selector: (job) => job.id, maxLength: 40 },
+    );
+
+  it('change nothing for one tenant alone: priority, then arrival', () => {
+    fc.assert(
+      fc.property(anyJobs(['one']), (jobs) => {
+        expect(order(jobs)).toEqual([...jobs].sort(servedBefore));
+      }),
+    );
+  });
+
+  it('never let a tenant that waits fall more than one job behind another of its level', () => {
+    fc.assert(
+      fc.property(anyJobs(['a', 'b', 'c']), (mixed) => {
+        const jobs = mixed.map((job) => ({ ...job, priority: 5, attemptCount: 0 }));
+        const served = order(jobs);
+        for (let n = 1; n <= served.length; n++) {
+          const left = new Set(served.slice(n).map((job) => job.tenant));
+          const counts = [...left].map(
+            (tenant) => served.slice(0, n).filter((j) => j.tenant === tenant).length,
+          );
+          expect(Math.max(0, ...counts) - Math.min(...counts, Number.POSITIVE_INFINITY)).toBeLessThanOrEqual(
+            1,
+          );
+        }
+      }),
+    );
+  });
+
+  it('never touch the order of priorities', () => {
+    fc.assert(
+      fc.property(anyJobs(['a', 'b', 'c']), (jobs) => {
+        const levels = order(jobs).map((job) => job.priority);
+        expect(levels).toEqual([...levels].sort((x, y) => y - x));
+      }),
+    );
+  });
+
+  it('remember only tenants that are ahead of others', () => {
+    let shares: Shares = EVEN_SHARES;
+    for (let n = 0; n < 1000; n++) {
+      const share = new FairShare(shares);
+      for (const tenant of [`t${n}`, 'steady', 'steady']) {
+        share.dispatched(pendingJob({ id: `${tenant}${n}`, tenant }));
+      }
+      shares = share.result();
+    }
+    expect(shares.get(5)?.next.size).toBeLessThanOrEqual(2);
+  });
+});

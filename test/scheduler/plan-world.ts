@@ -1,0 +1,111 @@
+/**
+ * A fleet in thought: the planner's own parts, virtual time, and jobs that end when the test says so. Every plan is held
+ * against what must never happen.
+ */
+import { expect } from 'vitest';
+import { type Candidate, isOpen, isUp } from '../../src/scheduler/candidate.ts';
+import { Comebacks } from '../../src/scheduler/comebacks.ts';
+import { EVEN_SHARES, type Shares } from '../../src/scheduler/fair-share.ts';
+import { laneOf } from '../../src/scheduler/lane.ts';
+import { PendingQueue } from '../../src/scheduler/pending-queue.ts';
+import { plan } from '../../src/scheduler/planner.ts';
+import { BUDGET_WINDOW_MS, DispatchCount } from '../../src/scheduler/retry-budget.ts';
+import type { PendingJob } from '../../src/store/jobs.ts';
+import { candidate } from './candidate.ts';
+
+interface Placed {
+  readonly job: PendingJob;
+  readonly instanceId: string;
+  readonly slot: number;
+  readonly at: number;
+}
+
+const PERCENT = 10;
+
+export class PlanWorld {
+  readonly queue = new PendingQueue();
+  /** Everything dispatched so far, in order. */
+  readonly dispatched: Placed[] = [];
+  running: Placed[] = [];
+  now = 0;
+  instances: Candidate[];
+  readonly #count = new DispatchCount();
+  readonly #comebacks: Comebacks;
+  #cursor = 0;
+  #shares: Shares = EVEN_SHARES;
+
+  constructor(instances: readonly Partial<Candidate>[], random: () => number = () => 0) {
+    this.instances = instances.map((fields, index) => candidate({ id: `i${index}`, ...fields }));
+    this.#comebacks = new Comebacks(random);
+  }
+
+  put(job: PendingJob): void {
+    this.queue.put(job, this.now);
+  }
+
+  /** Plans once at the present moment and starts what was planned. */
+  plan(): Placed[] {
+    this.#comebacks.observe(
+      this.instances.filter(isUp).map(({ id }) => id),
+      this.now,
+    );
+    const candidates = this.instances.map((it) => this.#asItIs(it));
+    const { assignments, cursor, shares } = plan(
+      {
+        pending: this.queue,
+        needs: new Map(),
+        candidates,
+        maxConcurrentJobs: null,
+        retryBudgetPercent: PERCENT,
+        recent: this.#count.recent(this.now),
+        cursor: this.#cursor,
+        shares: this.#shares,
+      },
+      this.now,
+    );
+    this.#cursor = cursor;
+    this.#shares = shares;
+    return assignments.map(({ jobId, instanceId, slot, isRetry }) => {
+      const job = this.queue.get(jobId) as PendingJob;
+      const placed = { job, instanceId, slot, at: this.now };
+      expect(isOpen(candidates.find(({ id }) => id === instanceId) as Candidate)).toBe(true);
+      this.queue.remove(jobId);
+      this.#count.add(this.now, isRetry);
+      this.running.push(placed);
+      this.dispatched.push(placed);
+      this.#check(placed);
+      return placed;
+    });
+  }
+
+  /** The running jobs of which `ends` says so are over. */
+  finish(ends: (placed: Placed) => boolean): void {
+    this.running = this.running.filter((placed) => !ends(placed));
+  }
+
+  #asItIs(it: Candidate): Candidate {
+    const here = this.running.filter(({ instanceId }) => instanceId === it.id);
+    return {
+      ...it,
+      takenSlots: here.map(({ slot }) => slot),
+      isolated: here.some(({ job }) => job.crashes > 0),
+      resting: this.#comebacks.isResting(it.id, this.now),
+    };
+  }
+
+  #check({ job, instanceId }: Placed): void {
+    const instance = this.instances.find(({ id }) => id === instanceId) as Candidate;
+    const here = this.running.filter((one) => one.instanceId === instanceId);
+    expect(new Set(here.map(({ slot }) => slot)).size).toBe(here.length);
+    expect(here.length).toBeLessThanOrEqual(instance.capacity);
+    if (here.some((one) => one.job.crashes > 0)) {
+      expect(here).toHaveLength(1);
+      expect(instance.foreignPrompts).toBe(0);
+    }
+    if (laneOf(job).isRetry) {
+      const recent = this.dispatched.filter(({ at }) => at > this.now - BUDGET_WINDOW_MS);
+      const retries = recent.filter((one) => laneOf(one.job).isRetry).length;
+      expect(retries).toBeLessThanOrEqual(Math.max(3, (recent.length * PERCENT) / 100));
+    }
+  }
+}

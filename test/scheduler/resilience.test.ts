@@ -5,12 +5,13 @@ import { eventually } from '../support/eventually.ts';
 import { sleepGraph, startRig } from './rig.ts';
 
 describe('jobs, while things break', () => {
-  it('complete without any WebSocket', async () => {
+  it('complete without any WebSocket (F15)', async () => {
     const gateway = await startRig({ simulators: [{ faults: { refuseSockets: true } }] });
     const ids = [await gateway.submit(sleepGraph(0.2)), await gateway.submit(sleepGraph(0.02))];
     for (const id of ids) expect((await gateway.ended(id)).status).toBe('COMPLETED');
     expect(gateway.executions()).toHaveLength(2);
     expect(await gateway.outputs(ids[0] as string)).toHaveLength(1);
+    await gateway.judged();
   });
 
   it('complete when the socket is switched off', async () => {
@@ -20,7 +21,7 @@ describe('jobs, while things break', () => {
     expect(gateway.fleet.instances()[0]?.instance.health).toBe('HEALTHY');
   });
 
-  it('complete when the socket is deaf, which is noticed and cured', async () => {
+  it('complete when the socket is deaf, which is noticed and cured (F14)', async () => {
     const gateway = await startRig({ simulators: [{ faults: { deafSockets: true } }] });
     await eventually(() => gateway.fleet.instances()[0]?.listening);
     const id = await gateway.submit(sleepGraph(0.1));
@@ -30,6 +31,7 @@ describe('jobs, while things break', () => {
       await gateway.ended(await gateway.submit(sleepGraph(0.02)));
       return new Set(gateway.executions().map((run) => run.clientId)).size > 1;
     });
+    await gateway.judged();
   });
 
   it('complete when the socket is cut in the middle of a run', async () => {
@@ -71,18 +73,20 @@ describe('jobs, while things break', () => {
     put.pin.release();
   });
 
-  it('complete when history is written late', async () => {
+  it('complete when history is written late (F16)', async () => {
     const gateway = await startRig({ simulators: [{ faults: { lateHistoryMs: 700 } }] });
     const id = await gateway.submit(sleepGraph(0.05));
     expect((await gateway.ended(id)).status).toBe('COMPLETED');
     expect(await gateway.outputs(id)).toHaveLength(1);
     expect(gateway.executions()).toHaveLength(1);
+    await gateway.judged();
   });
 
-  it('complete when history is written late and there is no socket', async () => {
+  it('complete when history is written late and there is no socket (F16)', async () => {
     const gateway = await startRig({ simulators: [{ faults: { lateHistoryMs: 700, refuseSockets: true } }] });
     expect((await gateway.ended(await gateway.submit(sleepGraph(0.05)))).status).toBe('COMPLETED');
     expect(gateway.executions()).toHaveLength(1);
+    await gateway.judged();
   });
 
   it('never publish an output that was cut short on its way', async () => {
@@ -103,7 +107,7 @@ describe('jobs, while things break', () => {
     expect((await gateway.ended(id)).status).toBe('COMPLETED');
   });
 
-  it('run again elsewhere, at no charge, when their instance dies', async () => {
+  it('run again elsewhere, at no charge, when their instance dies (F11)', async () => {
     const gateway = await startRig({ simulators: [{}, {}] });
     const id = await gateway.submit(sleepGraph(1, 20));
     const victim = await eventually(() =>
@@ -113,18 +117,20 @@ describe('jobs, while things break', () => {
     const job = await gateway.ended(id);
     expect(job).toMatchObject({ status: 'COMPLETED', attemptCount: 2, chargedAttempts: 1 });
     expect((await gateway.attempts(id)).map((attempt) => attempt.state)).toEqual(['LOST', 'SUCCEEDED']);
+    await gateway.judged();
   });
 
-  it('run again when their instance restarts and has forgotten them', async () => {
+  it('run again when their instance restarts and has forgotten them (F11)', async () => {
     const gateway = await startRig();
     const id = await gateway.submit(sleepGraph(0.6, 20));
     await eventually(() => gateway.executions().length === 1);
     await gateway.simulator.control.restart();
     expect(await gateway.ended(id)).toMatchObject({ status: 'COMPLETED', chargedAttempts: 1 });
     expect(gateway.executions()).toHaveLength(2);
+    await gateway.judged();
   });
 
-  it('run again elsewhere when their instance freezes, and the forgotten prompt is swept away', async () => {
+  it('run again elsewhere when their instance freezes, and the forgotten prompt is swept away (F26)', async () => {
     const gateway = await startRig({ simulators: [{}, {}] });
     const id = await gateway.submit(sleepGraph(2.5, 50));
     const victim = await eventually(() =>
@@ -139,9 +145,10 @@ describe('jobs, while things break', () => {
     victim.control.thaw();
     await eventually(() => victim.control.executions()[0]?.outcome === 'interrupted');
     expect((await gateway.ended(id)).status).toBe('COMPLETED');
+    await gateway.judged();
   });
 
-  it('are found again when the instance dies while it answers the POST', async () => {
+  it('are found again when the instance dies while it answers the POST (F4)', async () => {
     const gateway = await startRig({
       simulators: [{ faults: { crashOnPrompt: true, restartAfterMs: 100 } }],
     });
@@ -152,6 +159,7 @@ describe('jobs, while things break', () => {
     expect(job).toMatchObject({ status: 'COMPLETED', chargedAttempts: 1 });
     const successes = gateway.executions().filter((run) => run.outcome === 'success');
     expect(successes).toHaveLength(1);
+    await gateway.judged();
   });
 
   it('fail, charged, on an instance that answers every POST with an error', async () => {

@@ -18,15 +18,18 @@ import type { NewJob } from '../../src/jobs/queue-writer.ts';
 import { createRecorder, type Recorder } from '../../src/jobs/recorder.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createIds } from '../../src/lib/ids.ts';
+import { isObject } from '../../src/lib/json.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { createScheduler, type Scheduler } from '../../src/scheduler/scheduler.ts';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/simulator/simulator.ts';
 import { DiskStore } from '../../src/storage/disk-store.ts';
-import { attemptsOfJobs } from '../../src/store/attempts.ts';
+import { attemptsOfJobs, openAttempts } from '../../src/store/attempts.ts';
 import { findJob } from '../../src/store/jobs.ts';
 import type { Store } from '../../src/store/open.ts';
 import { outputsOfJobs } from '../../src/store/outputs.ts';
 import { eventually } from '../support/eventually.ts';
+import type { Evidence } from '../support/history/evidence.ts';
+import { assertHistory } from '../support/history-checker.ts';
 import { newJob } from '../support/new-job.ts';
 import { openTempStore, type TempStore } from '../support/temp-store.ts';
 
@@ -203,10 +206,32 @@ export class Rig {
     return heard;
   }
 
-  /** Runs of all simulators, over their restarts. */
+  /** Runs of all simulators, over their restarts; canaries are left out. */
   executions() {
-    return this.simulators.flatMap((one) => [...one.control.executions()]);
+    return this.simulators.flatMap((one) => executionsOf(one));
   }
+
+  /** Waits until every job has ended and every instance is free, then holds all that happened against the promises. */
+  async judged(differences: Partial<Evidence> = {}): Promise<void> {
+    const { db } = this.store;
+    await eventually(async () => (await openAttempts(db)).length === 0, { what: 'all attempts end' });
+    const instances = this.simulators.map(({ control }, index) => ({
+      name: `sim${index}`,
+      prompts: control.prompts(),
+      executions: control.executions(),
+    }));
+    await assertHistory(db, { instances, ...differences });
+  }
+}
+
+/** Runs of one simulator, over its restarts; canaries are left out. */
+export function executionsOf({ control }: Simulator) {
+  const canaries = new Set(
+    control
+      .prompts()
+      .flatMap(({ promptId, tag }) => (isObject(tag) && tag.canary === true ? [promptId] : [])),
+  );
+  return control.executions().filter(({ promptId }) => !canaries.has(promptId));
 }
 
 /** A started rig that stops when the test ends. */

@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Needs } from '../../src/domain/capabilities.ts';
-import { type Candidate, isAble, isUp } from '../../src/scheduler/candidate.ts';
+import { type Candidate, isAble, isOpen } from '../../src/scheduler/candidate.ts';
 import { EVEN_SHARES } from '../../src/scheduler/fair-share.ts';
 import { PendingQueue, servedBefore } from '../../src/scheduler/pending-queue.ts';
 import { type PlanState, plan } from '../../src/scheduler/planner.ts';
 import type { PendingJob } from '../../src/store/jobs.ts';
 import { candidate as plain } from './candidate.ts';
 import { pendingJob } from './pending-job.ts';
+import { PlanWorld } from './plan-world.ts';
 
 const NOW = 1_000_000;
 const NEEDS = new Map<string, Needs>([
@@ -53,6 +54,7 @@ const jobs = fc.uniqueArray(
     .map(pendingJob),
   { selector: (job) => job.id, maxLength: 40 },
 );
+const seldom = fc.constantFrom(false, false, false, true);
 const candidates = fc
   .array(
     fc
@@ -63,6 +65,10 @@ const candidates = fc
         health: fc.constantFrom('HEALTHY', 'DEGRADED', 'UNHEALTHY', 'UNKNOWN'),
         answering: fc.boolean(),
         draining: fc.boolean(),
+        breaker: fc.constantFrom('CLOSED', 'CLOSED', 'CLOSED', 'OPEN', 'HALF_OPEN'),
+        stuck: seldom,
+        isolated: seldom,
+        resting: seldom,
         inventory: fc.constantFrom(null, ALL, ONLY_X),
       })
       .map((fields) => candidate({ id: '', ...(fields as Partial<Candidate>) })),
@@ -77,7 +83,7 @@ const situation = fc.record({
 });
 
 describe('the planner', () => {
-  it('never exceeds a capacity or the global limit, nor uses an instance that is down, draining or unable', () => {
+  it('never exceeds a capacity or the global limit, nor uses an instance that is down, draining, put aside, stuck, isolated, resting or unable', () => {
     fc.assert(
       fc.property(situation, (it) => {
         const planned = plan(state(it.jobs, it), NOW);
@@ -90,7 +96,7 @@ describe('the planner', () => {
         for (const candidate of it.candidates) {
           const mine = planned.assignments.filter((a) => a.instanceId === candidate.id);
           if (mine.length === 0) continue;
-          expect(isUp(candidate) && !candidate.draining).toBe(true);
+          expect(isOpen(candidate)).toBe(true);
           expect(mine.length + candidate.takenSlots.length).toBeLessThanOrEqual(candidate.capacity);
           for (const { slot, jobId } of mine) {
             expect(slot).toBeLessThan(candidate.capacity);
@@ -110,16 +116,11 @@ describe('the planner', () => {
         const running = it.candidates.reduce((sum, candidate) => sum + candidate.takenSlots.length, 0);
         const room = it.maxConcurrentJobs === null ? Infinity : it.maxConcurrentJobs - running;
         const free = new Map(
-          it.candidates
-            .filter((candidate) => isUp(candidate) && !candidate.draining)
-            .map((candidate) => {
-              const slots = Array.from({ length: candidate.capacity }, (_, slot) => slot);
-              const open = slots.filter((slot) => !candidate.takenSlots.includes(slot)).length;
-              return [
-                candidate,
-                Math.min(open, Math.max(0, candidate.capacity - candidate.takenSlots.length)),
-              ];
-            }),
+          it.candidates.filter(isOpen).map((candidate) => {
+            const slots = Array.from({ length: candidate.capacity }, (_, slot) => slot);
+            const open = slots.filter((slot) => !candidate.takenSlots.includes(slot)).length;
+            return [candidate, Math.min(open, Math.max(0, candidate.capacity - candidate.takenSlots.length))];
+          }),
         );
         let used = 0;
         for (const job of it.jobs.filter((j) => j.notBefore <= NOW).sort(servedBefore)) {
@@ -209,23 +210,158 @@ describe('the planner', () => {
     const keys = [...NEEDS.keys()];
     for (let n = 0; n < 100_000; n++) {
       const needsKey = keys[n % 3] as string;
-      queue.put(pendingJob({ id: `j${n}`, createdAt: n, priority: 1 + (n % 10), needsKey }), NOW);
+      const fields = { createdAt: n, priority: 1 + (n % 10), tenant: `t${n % 7}`, needsKey };
+      queue.put(pendingJob({ id: `j${n}`, ...fields, crashes: n % 2, chargedAttempts: n % 5 }), NOW);
     }
     let looks = 0;
     const walk = queue.walk.bind(queue);
     queue.walk = () => {
       const inner = walk();
       return {
-        peek(skipped) {
+        peek(...how) {
           looks++;
-          return inner.peek(skipped);
+          return inner.peek(...how);
         },
-        pass: (job) => inner.pass(job),
+        pass: (turn) => inner.pass(turn),
       };
     };
     const fleet = Array.from({ length: 50 }, (_, n) => candidate({ id: `i${n}` }));
     const planned = plan({ ...state([], { candidates: fleet }), pending: queue }, NOW);
     expect(planned.assignments).toHaveLength(50);
-    expect(looks).toBeLessThanOrEqual(60);
+    // one look for each job that goes, and at most one for each lane that must wait
+    expect(looks).toBeLessThanOrEqual(50 + queue.lanes().length);
+  });
+});
+
+describe('a repeated attempt', () => {
+  const failed = pendingJob({ id: 'j', attemptCount: 1, chargedAttempts: 1, lastInstanceId: 'a' });
+
+  it('goes anywhere but where it failed, however busy, and there only when nothing else is free', () => {
+    const a = candidate({ id: 'a', capacity: 4 });
+    const b = candidate({ id: 'b', capacity: 4, takenSlots: [0, 1], foreignPrompts: 1 });
+    const go = (fleet: Candidate[]) => plan(state([failed], { candidates: fleet }), NOW).assignments;
+    expect(go([a, b])).toMatchObject([{ instanceId: 'b', isRetry: true }]);
+    expect(go([a, { ...b, takenSlots: [0, 1, 2, 3] }])).toMatchObject([{ instanceId: 'a' }]);
+    expect(go([a, { ...b, stuck: true }])).toMatchObject([{ instanceId: 'a' }]);
+    expect(go([a])).toMatchObject([{ instanceId: 'a' }]);
+  });
+
+  it('prefers more memory among equals, as a first attempt does not', () => {
+    const small = candidate({ id: 'small', vramBytes: 8e9 });
+    const large = candidate({ id: 'large', vramBytes: 24e9 });
+    const unknown = candidate({ id: 'unknown' });
+    const go = (job: PendingJob) =>
+      plan(state([job], { candidates: [small, unknown, large] }), NOW).assignments[0]?.instanceId;
+    expect(go(failed)).toBe('large');
+    expect(go(pendingJob({ id: 'first' }))).toBe('small');
+  });
+
+  it('waits above the budget without holding up anything, and says why when all of its class waits', () => {
+    const retries = Array.from({ length: 5 }, (_, n) =>
+      pendingJob({ id: `r${n}`, createdAt: n, needsKey: 'needs-x', chargedAttempts: 1, attemptCount: 1 }),
+    );
+    const first = pendingJob({ id: 'first', createdAt: 99, needsKey: 'needs-x' });
+    const fleet = Array.from({ length: 9 }, (_, n) => candidate({ id: `i${n}` }));
+    const planned = plan(state([...retries, first], { candidates: fleet }), NOW);
+    expect(planned.assignments.map((a) => a.jobId)).toEqual(['r0', 'r1', 'r2', 'first']);
+    const reason = 'much fails at the moment, so repeated attempts are limited to 10 % of all';
+    expect(planned.blocked.get('needs-x')).toBe(reason);
+    // with a first attempt that merely waits its turn the class is not blocked, its repeated attempts are
+    const busy = fleet.map((it) => ({ ...it, takenSlots: [0] }));
+    const waiting = plan(
+      state([...retries, first], { candidates: busy, recent: { all: 9, retries: 3 } }),
+      NOW,
+    );
+    expect(waiting.blocked.get('needs-x')).toBeNull();
+    expect([...waiting.held.values()]).toEqual([reason]);
+  });
+
+  it('costs nothing of the budget when an instance forgot the job', () => {
+    const lost = Array.from({ length: 9 }, (_, n) => pendingJob({ id: `l${n}`, attemptCount: 2 }));
+    const fleet = [candidate({ id: 'a', capacity: 9 })];
+    const planned = plan(state(lost, { candidates: fleet, recent: { all: 3, retries: 3 } }), NOW);
+    expect(planned.assignments).toHaveLength(9);
+    expect(planned.assignments.some((a) => a.isRetry)).toBe(false);
+  });
+});
+
+describe('a suspect, whose instance went down with it (F41)', () => {
+  const suspect = pendingJob({ id: 's', createdAt: 1, attemptCount: 1, crashes: 1, lastInstanceId: 'a' });
+  const other = (n: number) => pendingJob({ id: `o${n}`, createdAt: 10 + n });
+
+  it('gets an instance without any other prompt, and nothing is put beside it', () => {
+    const fleet = [
+      candidate({ id: 'a', capacity: 2 }),
+      candidate({ id: 'shared', capacity: 2, foreignPrompts: 1 }),
+      candidate({ id: 'half', capacity: 2, takenSlots: [0] }),
+      candidate({ id: 'empty', capacity: 2 }),
+    ];
+    const waiting = [suspect, ...Array.from({ length: 9 }, (_, n) => other(n))];
+    const { assignments } = plan(state(waiting, { candidates: fleet }), NOW);
+    expect(assignments[0]).toMatchObject({ jobId: 's', instanceId: 'empty' });
+    expect(assignments.filter((a) => a.instanceId === 'empty')).toHaveLength(1);
+    expect(assignments).toHaveLength(6);
+  });
+
+  it('is kept an instance free for, so that the others do not fill it for ever', () => {
+    const fleet = [candidate({ id: 'busy', capacity: 2, takenSlots: [0] })];
+    const planned = plan(state([suspect, other(1)], { candidates: fleet }), NOW);
+    expect(planned.assignments).toEqual([]);
+    expect(planned.blocked.get('any')).toBeNull();
+    expect([...planned.held.values()]).toEqual([
+      'an instance went down with the job, so it waits for one without any other prompt',
+    ]);
+    const roomy = [...fleet, candidate({ id: 'roomy', capacity: 3, takenSlots: [0, 1] })];
+    const beside = plan(state([suspect, other(1), other(2)], { candidates: roomy }), NOW);
+    expect(beside.assignments).toMatchObject([{ jobId: 'o1', instanceId: 'roomy' }]);
+  });
+
+  it('holds up nobody while a person uses the only instance', () => {
+    const fleet = [candidate({ id: 'shared', capacity: 2, foreignPrompts: 1 })];
+    const planned = plan(state([suspect, other(1)], { candidates: fleet }), NOW);
+    expect(planned.assignments).toMatchObject([{ jobId: 'o1' }]);
+  });
+});
+
+describe('the planner, plan after plan', () => {
+  const worldJobs = fc.uniqueArray(
+    fc
+      .record({
+        id: fc.integer({ min: 0, max: 199 }).map((n) => `j${n}`),
+        tenant: fc.constantFrom('a', 'b', 'c'),
+        priority: fc.integer({ min: 1, max: 3 }),
+        needsKey: fc.constantFrom('x', 'y'),
+        createdAt: fc.integer({ min: 0, max: 20 }),
+        attemptCount: fc.constantFrom(0, 1),
+        chargedAttempts: fc.constantFrom(0, 0, 0, 1),
+        crashes: fc.constantFrom(0, 0, 0, 1),
+        lastInstanceId: fc.constantFrom('i0', 'i1'),
+      })
+      .map(pendingJob),
+    { selector: (job) => job.id, maxLength: 60 },
+  );
+  const fleets = fc.array(fc.record({ capacity: fc.integer({ min: 1, max: 3 }) }), {
+    minLength: 1,
+    maxLength: 4,
+  });
+
+  it('dispatches every job in the end: tenants, repeated attempts and suspects alike (F41, F45)', () => {
+    fc.assert(
+      fc.property(worldJobs, fleets, fc.array(fc.nat(), { minLength: 1 }), (jobs, fleet, luck) => {
+        const world = new PlanWorld(fleet);
+        for (const job of jobs) world.put(job);
+        for (let round = 0; world.queue.size > 0; round++) {
+          // places are held against what must never happen as each plan is made
+          world.plan();
+          const pick = luck[round % luck.length] ?? 0;
+          const over = world.running[pick % Math.max(1, world.running.length)];
+          world.finish((placed) => placed === over);
+          world.now += 10_000;
+          expect(round).toBeLessThan(jobs.length * 40 + 40);
+        }
+        expect(new Set(world.dispatched.map(({ job }) => job.id)).size).toBe(jobs.length);
+        expect(world.dispatched).toHaveLength(jobs.length);
+      }),
+    );
   });
 });

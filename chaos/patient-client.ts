@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, TestClient, type Variables } from '../test/support/graphql-client.ts';
 
-const PAUSE_MS = 50;
+const PAUSE_MS = 150;
 /** A gateway that was killed answers nothing; one that hangs must not hang its client. */
 const DEADLINE_MS = 10_000;
 

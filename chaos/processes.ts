@@ -284,7 +284,8 @@ function bareEnvironment(): Env {
   return { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }) };
 }
 
-async function answers(url: string): Promise<boolean> {
+/** With any status. */
+export async function answers(url: string): Promise<boolean> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(1000) });
     await response.arrayBuffer();

@@ -6,6 +6,7 @@ import type { JobStatus } from '../src/domain/job.ts';
 import { parseEventCursor } from '../src/graphql/cursors.ts';
 import { rawId } from '../src/graphql/global-id.ts';
 import type { SeenEvent, SubscriberLog } from '../test/support/history/evidence.ts';
+import { answers } from './processes.ts';
 
 const EVENTS = `subscription Events($id: ID!, $after: String) {
   jobEvents(id: $id, after: $after) { __typename cursor job { status } }
@@ -26,10 +27,13 @@ export class Watcher {
   readonly #events: SeenEvent[] = [];
   readonly #watches = new Set<Promise<void>>();
   readonly #errors: string[] = [];
+  readonly #url: string;
+  #up: Promise<void> | undefined;
   #left = false;
 
   constructor(name: string, url: string) {
     this.name = name;
+    this.#url = url;
     this.#client = createClient({
       url: `${url.replace(/^http/, 'ws')}/graphql`,
       webSocketImpl: WebSocket,
@@ -67,11 +71,23 @@ export class Watcher {
     let after: string | null = null;
     for (let first = true; !this.#left; first = false) {
       if (!first) this.reconnected += 1;
+      await this.#untilUp();
       const seen = await this.#listen(id, after);
       after = seen.after;
       if (seen.ended) return;
-      await sleep(PAUSE_MS);
     }
+  }
+
+  /** All subscriptions of this client wait for the gateway together. */
+  #untilUp(): Promise<void> {
+    this.#up ??= this.#knock().finally(() => {
+      this.#up = undefined;
+    });
+    return this.#up;
+  }
+
+  async #knock(): Promise<void> {
+    while (!this.#left && !(await answers(`${this.#url}/live`))) await sleep(PAUSE_MS);
   }
 
   /** One subscription, to its end or until it breaks. */
@@ -90,7 +106,8 @@ export class Watcher {
         ended ||= this.#note(id, data.jobEvents);
       }
     } catch {
-      // the gateway went away
+      // the gateway went away, or is about to: it may still answer for a moment
+      await sleep(PAUSE_MS);
     }
     return { after, ended };
   }

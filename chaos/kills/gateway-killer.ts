@@ -2,7 +2,6 @@
  * Kills the gateway and starts it again. About half of the kills come at a random moment; the others wait for a state that
  * is over in milliseconds, drawn beforehand, and strike when the rows show it.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { OpenRow } from '../rows.ts';
 import type { Scene } from './round.ts';
 
@@ -63,8 +62,8 @@ export class GatewayKiller {
 
   /** In turn, so that each is met; which kill is aimed is left to chance. */
   async #rightMoment(): Promise<void> {
-    const { random, size, load, rows } = this.#scene;
-    if (random() >= AIMED) return void (await sleep(random() * size.longestPauseMs));
+    const { random, size, load, rows, pause } = this.#scene;
+    if (random() >= AIMED) return pause(random() * size.longestPauseMs);
     const moment = MOMENTS[this.#aimedAt % MOMENTS.length];
     this.#aimedAt += 1;
     const giveUpAt = performance.now() + AIM_FOR_MS;
@@ -77,19 +76,19 @@ export class GatewayKiller {
         canceling = running.job_id;
         load.cancelNow(running.job_id);
       }
-      await sleep(1);
+      await pause(1);
     }
   }
 
   /** A leader writes its own term on what it takes over. */
   async #followAdoption(kill: GatewayKill, startedAt: number): Promise<void> {
-    const { rows } = this.#scene;
+    const { rows, pause } = this.#scene;
     const terms = new Map(kill.open.map(({ id, term }) => [id, term]));
     const kills = this.kills.length;
     while (terms.size > 0 && this.kills.length === kills && Date.now() - startedAt < 60_000) {
       const open = new Map(rows.open().map((row) => [row.id, row.term]));
       for (const [id, term] of terms) if ((open.get(id) ?? Number.POSITIVE_INFINITY) > term) terms.delete(id);
-      if (terms.size > 0) await sleep(10);
+      if (terms.size > 0) await pause(10);
     }
     if (kill.open.length === 0 || terms.size > 0) return;
     kill.adoptedAfterMs = Date.now() - kill.at;

@@ -1,5 +1,4 @@
 /** Kills instances and starts them again: their memory is gone, their files are there. Some work is always left standing. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { SimulatorProgram } from '../processes.ts';
 import type { OpenRow } from '../rows.ts';
 import type { Scene } from './round.ts';
@@ -19,7 +18,7 @@ export class InstanceKiller {
   readonly #scene: Scene;
   /** How far the round has come, 0 to 1. */
   readonly #progress: () => number;
-  readonly #away = new Set<Promise<void>>();
+  readonly #away = new Map<SimulatorProgram, Promise<void>>();
 
   constructor(scene: Scene, progress: () => number) {
     this.#scene = scene;
@@ -27,31 +26,30 @@ export class InstanceKiller {
   }
 
   async run(): Promise<void> {
-    const { size, random } = this.#scene;
+    const { size, random, pause } = this.#scene;
     while (this.kills.length < size.instanceKills) {
-      while (this.#progress() < this.kills.length / size.instanceKills) await sleep(20);
-      await sleep(random() * 1000);
+      while (this.#progress() < this.kills.length / size.instanceKills) await pause(20);
+      await pause(random() * 1000);
       await this.#killOne();
     }
-    await Promise.all(this.#away);
+    await Promise.all(this.#away.values());
   }
 
   async #killOne(): Promise<void> {
-    const { instances, random, rows } = this.#scene;
-    const running = instances.filter((instance) => instance.running);
-    const victim = running[Math.floor(random() * running.length)];
-    if (!victim || running.length < 2) return void (await sleep(50));
+    const { instances, random, rows, pause } = this.#scene;
+    const there = instances.filter((instance) => !this.#away.has(instance));
+    const victim = there[Math.floor(random() * there.length)];
+    if (!victim || there.length < 2) return pause(50);
     const at = Date.now();
     await victim.end('SIGKILL');
     const open = rows.open().filter(({ instance_name }) => instance_name === victim.name);
     this.kills.push({ at, instance: victim.name, open });
-    const away = this.#comeBack(victim, AWAY_MS.least + random() * (AWAY_MS.most - AWAY_MS.least));
-    const watched = away.finally(() => this.#away.delete(watched));
-    this.#away.add(watched);
+    this.#away.set(victim, this.#comeBack(victim, AWAY_MS.least + random() * (AWAY_MS.most - AWAY_MS.least)));
   }
 
   async #comeBack(victim: SimulatorProgram, ms: number): Promise<void> {
-    await sleep(ms);
+    await this.#scene.pause(ms);
     await victim.start();
+    this.#away.delete(victim);
   }
 }

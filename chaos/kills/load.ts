@@ -42,11 +42,13 @@ export class Load {
   readonly #client: PatientClient;
   readonly #ids = new Map<string, string>();
   readonly #side = new Set<Promise<void>>();
+  readonly #ended: AbortSignal;
   #letIn = 0;
   #next = 0;
   canceled = 0;
 
   constructor({ url, jobs, watchers, random, ended }: LoadOptions) {
+    this.#ended = ended;
     this.#client = new PatientClient(url, ended);
     this.#plans = Array.from({ length: jobs }, (_, n) => plan(n, watchers, random));
   }
@@ -78,7 +80,9 @@ export class Load {
 
   async #submitter(): Promise<void> {
     for (;;) {
-      while (this.#next >= this.#letIn && this.#next < this.#plans.length) await sleep(10);
+      while (this.#next >= this.#letIn && this.#next < this.#plans.length) {
+        await sleep(10, undefined, { signal: this.#ended });
+      }
       const mine = this.#plans[this.#next];
       this.#next += 1;
       if (!mine) return;

@@ -64,7 +64,9 @@ export async function killRound({ ground, size, random, say }: RoundSetting): Pr
   );
   const load = new Load({ url: gateway.url, jobs: size.jobs, watchers, random, ended: over.signal });
   try {
-    const { gatewayKills, instanceKills } = await killAll({
+    const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal: over.signal });
+    const { gatewayKills, instanceKills } = await killAll(over, {
+      pause,
       gateway,
       instances,
       rows,
@@ -103,6 +105,8 @@ async function startInstances(ground: Ground, count: number): Promise<SimulatorP
 }
 
 export interface Scene extends Omit<RoundSetting, 'ground'> {
+  /** Rejects when the round is over. */
+  readonly pause: (ms: number) => Promise<void>;
   readonly gateway: GatewayProgram;
   readonly instances: readonly SimulatorProgram[];
   readonly rows: Rows;
@@ -111,20 +115,34 @@ export interface Scene extends Omit<RoundSetting, 'ground'> {
 
 /** Load and both killers side by side; jobs are let in as the kills go on, so that there is work at each of them. */
 async function killAll(
+  over: AbortController,
   scene: Scene,
 ): Promise<{ gatewayKills: readonly GatewayKill[]; instanceKills: readonly InstanceKill[] }> {
-  const { size, load } = scene;
+  const { size, load, pause } = scene;
   const gatewayKiller = new GatewayKiller(scene);
   const instanceKiller = new InstanceKiller(scene, () => gatewayKiller.kills.length / size.gatewayKills);
   const doors = async (): Promise<void> => {
     while (!gatewayKiller.done) {
       load.letIn(Math.ceil((size.jobs * (gatewayKiller.kills.length + 1)) / size.gatewayKills));
-      await sleep(20);
+      await pause(20);
     }
     load.letIn(size.jobs);
   };
-  await Promise.all([gatewayKiller.run(), instanceKiller.run(), doors(), load.run()]);
+  await together(over, [gatewayKiller.run(), instanceKiller.run(), doors(), load.run()]);
   return { gatewayKills: gatewayKiller.kills, instanceKills: instanceKiller.kills };
+}
+
+/** When one fails the others end too, before the failure is thrown. */
+async function together(over: AbortController, works: readonly Promise<void>[]): Promise<void> {
+  let failure: { readonly error: unknown } | undefined;
+  const watched = works.map((work) =>
+    work.catch((error: unknown) => {
+      failure ??= { error };
+      over.abort();
+    }),
+  );
+  await Promise.all(watched);
+  if (failure) throw failure.error;
 }
 
 async function calm(load: Load, rows: Rows, watchers: readonly Watcher[]): Promise<number | null> {

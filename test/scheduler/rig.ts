@@ -16,12 +16,13 @@ import { jobTopic } from '../../src/events/topics.ts';
 import { createFleet, type Fleet } from '../../src/fleet/fleet.ts';
 import type { NewJob } from '../../src/jobs/queue-writer.ts';
 import { createRecorder, type Recorder } from '../../src/jobs/recorder.ts';
-import { systemClock } from '../../src/lib/clock.ts';
+import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { createIds } from '../../src/lib/ids.ts';
 import { isObject } from '../../src/lib/json.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { createScheduler, type Scheduler } from '../../src/scheduler/scheduler.ts';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/simulator/simulator.ts';
+import type { BlobStore } from '../../src/storage/blob-store.ts';
 import { DiskStore } from '../../src/storage/disk-store.ts';
 import { attemptsOfJobs, openAttempts } from '../../src/store/attempts.ts';
 import { findJob } from '../../src/store/jobs.ts';
@@ -42,6 +43,8 @@ export interface RigOptions {
   /** Addresses besides the simulators. */
   readonly urls?: readonly string[];
   readonly config?: Partial<Config>;
+  /** What the gateway stores its files through; default: the disk itself. */
+  readonly wrapStorage?: (disk: DiskStore) => BlobStore;
 }
 
 /** What a restart replaces: everything in memory. */
@@ -54,16 +57,24 @@ interface Process {
 
 export class Rig {
   readonly simulators: readonly Simulator[];
-  readonly storage: DiskStore;
+  readonly storage: BlobStore;
   readonly #temp: TempStore;
   readonly #config: Config;
+  readonly #clock: Clock;
   #process: Process | undefined;
 
-  private constructor(simulators: readonly Simulator[], temp: TempStore, config: Config, storage: DiskStore) {
+  private constructor(
+    simulators: readonly Simulator[],
+    temp: TempStore,
+    config: Config,
+    storage: BlobStore,
+    clock: Clock,
+  ) {
     this.simulators = simulators;
     this.#temp = temp;
     this.#config = config;
     this.storage = storage;
+    this.#clock = clock;
   }
 
   static async start(options: RigOptions = {}): Promise<Rig> {
@@ -83,9 +94,16 @@ export class Rig {
       RETRY_CAP_MS: '50',
       DATA_DIR: temp.dataDir,
     });
-    const storage = new DiskStore({ root: join(temp.dataDir, 'files'), clock: systemClock });
+    const disk = new DiskStore({ root: join(temp.dataDir, 'files'), clock: systemClock });
+    const storage = options.wrapStorage?.(disk) ?? disk;
     await storage.start();
-    const rig = new Rig(simulators, temp, { ...parsed, ...options.config }, storage);
+    const rig = new Rig(
+      simulators,
+      temp,
+      { ...parsed, ...options.config },
+      storage,
+      options.clock ?? systemClock,
+    );
     await rig.boot();
     return rig;
   }
@@ -121,33 +139,35 @@ export class Rig {
 
   /** Builds a gateway on the store as it is. */
   async boot(): Promise<void> {
+    this.#process = this.#build(this.#clock);
+    await start(this.#process);
+  }
+
+  /** A second gateway beside the first, on the same store; it ends with the test. */
+  async bootAnother(): Promise<Process> {
+    const another = this.#build(systemClock);
+    onTestFinished(() => shutDown(another));
+    await start(another);
+    return another;
+  }
+
+  #build(clock: Clock): Process {
     const { store } = this;
     const logger = createLogger(process.env.RIG_LOG === undefined ? 'silent' : 'debug');
-    const shared = { store, clock: systemClock, ids, random: Math.random, logger };
+    const shared = { store, clock, ids, random: Math.random, logger };
     const bus = new MemoryBus();
     const recorder = createRecorder({ ...shared, bus });
     const fleet = createFleet({ ...shared, bus, config: this.#config });
-    const scheduler = createScheduler({
-      ...shared,
-      bus,
-      recorder,
-      fleet,
-      storage: this.storage,
-      config: this.#config,
-    });
-    this.#process = { bus, recorder, fleet, scheduler };
-    await bus.start();
-    await fleet.start();
-    await scheduler.start();
+    const { storage } = this;
+    const scheduler = createScheduler({ ...shared, bus, recorder, fleet, storage, config: this.#config });
+    return { bus, recorder, fleet, scheduler };
   }
 
   /** Ends the gateway's process; instances and rows stay. */
   async shutDown(): Promise<void> {
     const running = this.#process;
     this.#process = undefined;
-    await running?.scheduler.stop();
-    await running?.fleet.stop();
-    await running?.bus.stop();
+    if (running) await shutDown(running);
   }
 
   async stop(): Promise<void> {
@@ -232,6 +252,18 @@ export function executionsOf({ control }: Simulator) {
       .flatMap(({ promptId, tag }) => (isObject(tag) && tag.canary === true ? [promptId] : [])),
   );
   return control.executions().filter(({ promptId }) => !canaries.has(promptId));
+}
+
+async function start({ bus, fleet, scheduler }: Process): Promise<void> {
+  await bus.start();
+  await fleet.start();
+  await scheduler.start();
+}
+
+async function shutDown({ bus, fleet, scheduler }: Process): Promise<void> {
+  await scheduler.stop();
+  await fleet.stop();
+  await bus.stop();
 }
 
 /** A started rig that stops when the test ends. */

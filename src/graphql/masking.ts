@@ -4,12 +4,16 @@
  */
 import { type ExecutionResult, GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { isStoreFull } from '../store/store-full.ts';
 import type { GraphqlContext } from './context.ts';
 
 /** True for errors that were made for clients: thrown as GraphQLError by us or by graphql itself. */
 function isMeant(error: unknown): boolean {
   return error instanceof GraphQLError && (!error.originalError || isMeant(error.originalError));
 }
+
+/** Nothing was changed, and the same request may succeed later. */
+const NO_ROOM = 'there is no room to write; try again later';
 
 /** The error to show; what is not meant for clients is logged. */
 export function masked(error: unknown, { log, requestId }: GraphqlContext): GraphQLError {
@@ -21,9 +25,15 @@ export function masked(error: unknown, { log, requestId }: GraphqlContext): Grap
   const cause = error instanceof GraphQLError ? error.originalError : error;
   const path = error instanceof GraphQLError ? error.path : undefined;
   log.error({ err: cause, path: path?.join('.') }, 'operation failed');
-  return new GraphQLError('an internal error; quote the requestId when you report it', {
+  const place = {
     path: path ?? null,
     nodes: error instanceof GraphQLError ? (error.nodes ?? null) : null,
+  };
+  if (isStoreFull(cause)) {
+    return new GraphQLError(NO_ROOM, { ...place, extensions: { code: 'STORAGE_UNAVAILABLE', requestId } });
+  }
+  return new GraphQLError('an internal error; quote the requestId when you report it', {
+    ...place,
     extensions: { code: 'INTERNAL_SERVER_ERROR', requestId },
   });
 }

@@ -115,6 +115,10 @@ class StreamedUploads implements Uploads {
     const { tenant, user } = viewer;
     const { sha256, bytes, pin } = put;
     const { mimeType, width, height } = put.inspected;
+    const drop = async (): Promise<void> => {
+      pin.release();
+      await storage.remove(tenant, sha256, async () => !(await isReferenced(store.db, { tenant, sha256 })));
+    };
     return {
       sha256,
       mimeType,
@@ -125,16 +129,15 @@ class StreamedUploads implements Uploads {
         crashAt('upload:stored');
         try {
           await insertUpload(store.db, upload);
-        } finally {
-          pin.release();
+        } catch (error) {
+          await drop();
+          throw error;
         }
+        pin.release();
         crashAt('upload:kept');
         return upload;
       },
-      async drop() {
-        pin.release();
-        await storage.remove(tenant, sha256, async () => !(await isReferenced(store.db, { tenant, sha256 })));
-      },
+      drop,
     };
   }
 }

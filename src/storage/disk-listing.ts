@@ -2,7 +2,7 @@
  * Walks the blobs on a disk in a stable order: by tenant folder, then by hash. A tenant whose folder does not show its
  * name has it in a file beside its blobs.
  */
-import { readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ListedBlob } from './blob-store.ts';
 import { type DiskLayout, isSha256, tenantFolder } from './disk-layout.ts';
@@ -60,6 +60,11 @@ export async function nameTenant(layout: DiskLayout, tenant: string, staged: str
   const folder = tenantFolder(tenant);
   if (folder === tenant) return;
   if ((await tenantOf(layout, folder)) === tenant) return;
-  await writeFile(staged, tenant, { mode: 0o640 });
-  await rename(staged, join(layout.blobs, folder, NAME_FILE));
+  try {
+    await writeFile(staged, tenant, { mode: 0o640 });
+    await rename(staged, join(layout.blobs, folder, NAME_FILE));
+  } catch (error) {
+    await rm(staged, { force: true });
+    throw error;
+  }
 }

@@ -77,8 +77,34 @@ export class LibsqlDatabase implements SqliteDatabase {
     this.#synchronous = this.#asked;
   }
 
+  /**
+   * SQLite itself undoes a transaction whose statement found the disk full; undoing it again is an error that would hide
+   * the one that says why.
+   */
+  #rollback(statement: Database.Statement): SqliteStatement {
+    const undo = (): void => {
+      if (this.#database.inTransaction) statement.run();
+    };
+    return {
+      reader: false,
+      all: () => {
+        undo();
+        return [];
+      },
+      run: () => {
+        undo();
+        return { changes: 0, lastInsertRowid: 0 };
+      },
+      iterate: () => {
+        undo();
+        return [].values();
+      },
+    };
+  }
+
   #prepare(sql: string): SqliteStatement {
     const statement = this.#database.prepare(sql);
+    if (sql === 'rollback') return this.#rollback(statement);
     return {
       reader: statement.reader,
       all: (parameters) => statement.all(parameters.map(toBound)).map(withBuffers),

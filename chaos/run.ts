@@ -6,9 +6,11 @@
 import { parseArgs } from 'node:util';
 import { printReport, type Scenario } from './scenario.ts';
 import { kills } from './scenarios/kills.ts';
+import { labels } from './scenarios/labels.ts';
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   kills,
+  labels,
 };
 
 const { values, positionals } = parseArgs({
@@ -21,11 +23,18 @@ if (unknown.length > 0) {
   console.error(`unknown: ${unknown.join(', ')}; there are: ${Object.keys(SCENARIOS).join(', ')}`);
   process.exit(2);
 }
+// What a scenario started is ended when the process exits.
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => process.exit(1));
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
 let failed = false;
 for (const name of names) {
   console.log(`${name}, seed ${seed} (repeat it with --seed ${seed})`);
-  const results = await SCENARIOS[name]?.({ seed, say: (line) => console.log(`  ${line}`) });
-  failed = !printReport(results ?? []) || failed;
+  try {
+    const results = await SCENARIOS[name]?.({ seed, say: (line) => console.log(`  ${line}`) });
+    failed = !printReport(results ?? []) || failed;
+  } catch (error) {
+    console.error(error);
+    failed = true;
+  }
 }
 process.exit(failed ? 1 : 0);

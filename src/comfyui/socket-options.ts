@@ -1,6 +1,7 @@
 /** What the owner of a ComfyUI socket decides about it, and what it is told. */
 import type { BackoffBounds } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Gate } from '../lib/gate.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { ComfyMessage } from './messages.ts';
 
@@ -13,6 +14,10 @@ export interface ComfySocketOptions {
   /** Numbers in [0, 1), for the jitter. */
   readonly random: () => number;
   readonly logger: Logger;
+  /** Shared by the sockets of a fleet: so many dial at once. */
+  readonly dials?: Gate;
+  /** False while a dial is in vain; it is then put off until `wake`. Default true. */
+  readonly mayDial?: () => boolean;
   readonly onMessage: (message: ComfyMessage, clientId: string) => void;
   /** The handshake is done and the feature flags are sent. */
   readonly onOpen?: (clientId: string) => void;

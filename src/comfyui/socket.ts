@@ -4,7 +4,8 @@
  * keeps one socket per client id and drops the *new* one when the old closes late: it then hears nothing any more
  * (observed on ComfyUI 0.3.64), which `lastStatusAt` lets the owner notice.
  *
- *   stopped ── start ──▶ connecting ──▶ open ──▶ closing ──▶ waiting ── jitter ──▶ connecting ... ── stop ──▶ stopped
+ *   stopped ── start ──▶ waiting ── room, and a use ──▶ connecting ──▶ open ──▶ closing ──▶ waiting (with jitter) ...
+ *      ▲────────────────────────────────────── stop ──────────────────────────────────────────────┘
  */
 import WebSocket, { type RawData } from 'ws';
 import { fullJitter } from '../lib/backoff.ts';
@@ -21,6 +22,8 @@ import { socketUrl } from './socket-url.ts';
 import { parseTextMessage } from './text-message.ts';
 
 const FEATURE_FLAGS = JSON.stringify({ type: 'feature_flags', data: { supports_preview_metadata: true } });
+
+const CROWD_JITTER_MS = 1000;
 
 /** What belongs to one connection and ends with it. */
 interface Connection {
@@ -39,6 +42,8 @@ export class ComfySocket implements Service {
   #state: SocketState = 'stopped';
   #connection: Connection | undefined;
   #retry: Timer | undefined;
+  /** Gives the place among those who dial back, or ends the wait for it. */
+  #leave: (() => void) | undefined;
   #failures = 0;
   #lastStatusAt: number | null = null;
   #stopped: (() => void)[] = [];
@@ -66,7 +71,18 @@ export class ComfySocket implements Service {
   }
 
   async start(): Promise<void> {
-    if (this.#state === 'stopped') this.#connect();
+    if (this.#state !== 'stopped') return;
+    this.#state = 'waiting';
+    this.#dial();
+  }
+
+  /** A dial that was put off may be worth its while now. */
+  wake(): void {
+    if (this.#state !== 'waiting' || this.#retry || this.#leave) return;
+    const { dials, clock, random } = this.#options;
+    // many that wake at once do not dial at once
+    if (dials?.isFull) this.#retry = clock.after(random() * CROWD_JITTER_MS, () => this.#dial());
+    else this.#dial();
   }
 
   /** Closes the present connection, waits until it is closed and opens another at once. */
@@ -80,12 +96,26 @@ export class ComfySocket implements Service {
     this.#retry = undefined;
     const connection = this.#connection;
     if (!connection) {
+      this.#endDial();
       this.#state = 'stopped';
       return;
     }
     const closed = new Promise<void>((resolve) => this.#stopped.push(resolve));
     this.#end(connection, 'stopped');
     await closed;
+  }
+
+  #dial(): void {
+    const { dials, mayDial } = this.#options;
+    this.#retry = undefined;
+    if (mayDial?.() === false) return;
+    if (dials) this.#leave = dials.pass(() => this.#connect());
+    else this.#connect();
+  }
+
+  #endDial(): void {
+    this.#leave?.();
+    this.#leave = undefined;
   }
 
   #connect(): void {
@@ -122,6 +152,7 @@ export class ComfySocket implements Service {
     // must be the first message: after any other one ComfyUI ignores the flags
     connection.socket.send(FEATURE_FLAGS);
     connection.openedAt = this.#options.clock.monotonic();
+    this.#endDial();
     this.#state = 'open';
     this.#schedulePing(connection);
     this.#guard(() => this.#options.onOpen?.(connection.clientId));
@@ -140,6 +171,7 @@ export class ComfySocket implements Service {
 
   #onClose(connection: Connection, code: number): void {
     connection.timer?.cancel();
+    this.#endDial();
     this.#connection = undefined;
     this.#lastStatusAt = null;
     const { ending, clientId, openedAt } = connection;
@@ -159,7 +191,7 @@ export class ComfySocket implements Service {
     }
     // the callback above may have stopped this socket
     if (this.#state === 'waiting')
-      this.#retry = this.#options.clock.after(this.#delay(connection), () => this.#connect());
+      this.#retry = this.#options.clock.after(this.#delay(connection), () => this.#dial());
   }
 
   #delay(connection: Connection): number {

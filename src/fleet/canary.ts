@@ -59,7 +59,7 @@ function refusal(reply: PromptReply): CanaryOutcome | null {
     case 'accepted':
       return null;
     case 'ambiguous':
-      return reply.failure.reason === 'aborted' ? UNDECIDED : null;
+      return reply.failure.reason === 'aborted' ? GONE : null;
     case 'acceptedWithNodeErrors':
       return failed('the canary was accepted only in part');
     case 'rejected':

@@ -5,6 +5,7 @@ import type { Queue } from '../comfyui/queue.ts';
 import type { Config } from '../config.ts';
 import type { EventBus } from '../events/bus.ts';
 import type { Clock } from '../lib/clock.ts';
+import { Gate } from '../lib/gate.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import { findClientId, findInventories } from '../store/instances.ts';
@@ -50,6 +51,10 @@ export interface Fleet extends Service {
   /** From now on nothing is changed on any instance while `mayAct` says no; it is asked before each request. */
   actOnlyWhile(mayAct: () => boolean): void;
 }
+
+/** A fleet that comes back together is not asked for everything together. */
+const DIALS_AT_ONCE = 5;
+const LISTS_AT_ONCE = 4;
 
 export function createFleet(options: FleetOptions): Fleet {
   return new InstanceFleet(options);
@@ -102,9 +107,11 @@ class InstanceFleet implements Fleet {
       instances.flatMap((instance) => instance.inventoryKey ?? []),
     );
     const members = new Map<string, Member>();
+    const crowd = { dials: new Gate(DIALS_AT_ONCE), lists: new Gate(LISTS_AT_ONCE) };
     for (const instance of instances) {
       const member = new Member({
         ...this.#options,
+        ...crowd,
         ids,
         instance,
         inventory: inventories.get(instance.inventoryKey ?? '') ?? null,

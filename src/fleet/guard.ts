@@ -33,6 +33,8 @@ export interface GuardOptions {
   readonly canaryTimeoutMs: number;
   /** It answered when it was last asked. */
   readonly answering: () => boolean;
+  /** This process leads. */
+  readonly mayAct: () => boolean;
   /** Null until its lists are read. */
   readonly nodeTypes: () => readonly string[] | null;
   /** Enough of the fleet is left without this instance. */
@@ -123,8 +125,9 @@ export class Guard implements Service {
   }
 
   #tryCanary(): void {
-    const { answering, ids } = this.#options;
-    if (!this.#running || this.#canary || this.#record.state !== 'HALF_OPEN' || !answering()) return;
+    const { answering, mayAct, ids } = this.#options;
+    if (!this.#running || this.#canary || this.#record.state !== 'HALF_OPEN') return;
+    if (!answering() || !mayAct()) return;
     const canary = { promptId: ids(), abort: new AbortController(), done: Promise.resolve() };
     this.#canary = canary;
     canary.done = this.#send(canary.promptId, canary.abort.signal)

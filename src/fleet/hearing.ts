@@ -6,6 +6,7 @@ import type { ComfyMessage } from '../comfyui/messages.ts';
 import { ComfySocket } from '../comfyui/socket.ts';
 import type { SocketClose } from '../comfyui/socket-options.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
+import type { Gate } from '../lib/gate.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import { setClientId } from '../store/instances.ts';
@@ -24,6 +25,10 @@ export interface HearingOptions {
   readonly random: () => number;
   readonly ids: () => string;
   readonly logger: Logger;
+  /** Shared by the fleet: so many dial at once. */
+  readonly dials: Gate;
+  /** It answers HTTP: a dial is worth a try. */
+  readonly answering: () => boolean;
   /** Prompts posted with this id are in the instance's queue. */
   readonly isQueued: (clientId: string | null) => boolean;
   readonly onMessage: (message: ComfyMessage, clientId: string) => void;
@@ -57,7 +62,7 @@ export class Hearing implements Service {
   #running = false;
 
   constructor(options: HearingOptions) {
-    const { url, clock, random, logger } = options;
+    const { url, clock, random, logger, dials, answering } = options;
     this.#options = options;
     this.#clientId = options.clientId;
     this.#downSince = options.useSocket ? clock.monotonic() : null;
@@ -66,6 +71,8 @@ export class Hearing implements Service {
       clock,
       random,
       logger,
+      dials,
+      mayDial: answering,
       clientId: () => this.#chooseClientId(),
       onMessage: (message, clientId) => this.#heard(message, clientId),
       onOpen: () => this.#opened(),
@@ -126,6 +133,11 @@ export class Hearing implements Service {
       socket.replace();
     });
     this.#deafTimers.add(timer);
+  }
+
+  /** The instance answered: a dial that was put off may be worth its while. */
+  wake(): void {
+    this.#socket.wake();
   }
 
   async start(): Promise<void> {

@@ -8,6 +8,7 @@ import type { Inventory } from '../domain/capabilities.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { EventBus } from '../events/bus.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Gate } from '../lib/gate.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import type { Store } from '../store/open.ts';
@@ -43,6 +44,10 @@ export interface MemberOptions {
   readonly events: MemberEvents;
   /** This process leads; while it does not, nothing is changed on the instance, only asked. */
   readonly mayAct: () => boolean;
+  /** So many sockets of the fleet dial at once. */
+  readonly dials: Gate;
+  /** So many instances of the fleet are asked for their lists at once. */
+  readonly lists: Gate;
 }
 
 /** Called in turn; a listener must not throw. */
@@ -88,6 +93,7 @@ export class Member implements Service {
       ...options,
       instanceId: instance.id,
       url,
+      answering: () => this.#isAnswering,
       isQueued: (clientId) => this.#ours().some((item) => item.clientId === clientId),
       onMessage: (message, clientId) => options.events.onMessage(this.id, message, clientId),
       onChange: (change) => this.#socketChanged(change),
@@ -209,7 +215,10 @@ export class Member implements Service {
   async #probed(probe: Probe): Promise<void> {
     const { record, queue, stats, cameBack } = probe;
     const { misses: _, ...health } = record;
-    if (queue) this.#queue = queue;
+    if (queue) {
+      this.#queue = queue;
+      this.#hearing.wake();
+    }
     await this.#row.save({
       ...health,
       ...this.#breakerPatch(),

@@ -7,7 +7,8 @@ import type { HttpFailure } from '../comfyui/http-failure.ts';
 import type { ObjectInfo } from '../comfyui/object-info.ts';
 import type { Queue } from '../comfyui/queue.ts';
 import type { SystemStats } from '../comfyui/system-stats.ts';
-import type { Clock } from '../lib/clock.ts';
+import { type Clock, pause } from '../lib/clock.ts';
+import type { Gate } from '../lib/gate.ts';
 import type { Logger } from '../lib/logger.ts';
 import { Loop } from '../lib/loop.ts';
 import type { Service } from '../lib/service.ts';
@@ -21,6 +22,8 @@ export interface ProberOptions {
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly unhealthyAfterMisses: number;
+  /** So many instances of the fleet are asked for their lists at once. */
+  readonly lists: Gate;
   /** What is amiss although it answers, one line, or null. */
   readonly doubt: () => string | null;
   /** One probe is done. Rejections are logged. */
@@ -45,6 +48,10 @@ const INVENTORY_DEADLINE_MS = 30_000;
 const INVENTORY_REFRESH_MS = 600_000;
 /** Lists that could not be read are asked for again this soon: until then nobody knows what the instance lacks. */
 const INVENTORY_RETRY_MS = 15_000;
+/** Many that come back at once are asked at different moments. */
+const CROWD_JITTER_MS = 1000;
+/** One that refuses connections for no longer than this may well be on its way up. */
+const STARTING_MS = 300_000;
 const EMPTY_QUEUE: Queue = { running: [], pending: [] };
 
 export class Prober implements Service {
@@ -54,10 +61,15 @@ export class Prober implements Service {
   #record: HealthRecord = NEVER_PROBED;
   #probes = 0;
   #listsRead = false;
+  /** Since when it has not answered, monotonic ms; null while it does. */
+  #awaySince: number | null;
+  /** Nothing listens at its address. */
+  #refuses = false;
 
   constructor(options: ProberOptions) {
     const { clock, logger } = options;
     this.#options = options;
+    this.#awaySince = clock.monotonic();
     this.#probing = new Loop({
       name: 'probe',
       intervalMs: () => nextProbeInMs(this.#record, options.intervalMs, options.random),
@@ -76,6 +88,12 @@ export class Prober implements Service {
 
   get record(): HealthRecord {
     return this.#record;
+  }
+
+  /** Nothing listens at its address, but it has not been away for long: it may well be on its way up. */
+  get isStarting(): boolean {
+    const since = this.#awaySince;
+    return this.#refuses && since !== null && this.#options.clock.monotonic() - since < STARTING_MS;
   }
 
   async start(): Promise<void> {
@@ -109,6 +127,7 @@ export class Prober implements Service {
     const queue = await this.#readQueue(signal);
     if (signal.aborted) return;
     if (!('running' in queue)) {
+      this.#refuses = queue.reason === 'refused';
       this.#missed(describe(queue));
       await onProbe({ record: this.#record, queue: null, stats: null, cameBack: false });
       return;
@@ -121,6 +140,8 @@ export class Prober implements Service {
       this.#options.unhealthyAfterMisses,
     );
     const cameBack = before.upSince === null;
+    this.#awaySince = null;
+    this.#refuses = false;
     const stats = await this.#readStats(cameBack, signal);
     if (signal.aborted) return;
     await onProbe({ record: this.#record, queue, stats, cameBack });
@@ -129,7 +150,14 @@ export class Prober implements Service {
 
   #missed(error: string): void {
     const { clock, unhealthyAfterMisses } = this.#options;
-    this.#record = afterProbe(this.#record, { kind: 'missed', error }, clock.now(), unhealthyAfterMisses);
+    this.#awaySince ??= clock.monotonic();
+    const line = this.isStarting ? `not up yet: ${error}` : error;
+    this.#record = afterProbe(
+      this.#record,
+      { kind: 'missed', error: line },
+      clock.now(),
+      unhealthyAfterMisses,
+    );
   }
 
   /** The cheap question first: the queue itself carries every graph in it. */
@@ -159,8 +187,11 @@ export class Prober implements Service {
   }
 
   async #readInventory(signal: AbortSignal): Promise<void> {
+    const { lists, clock, random, http } = this.#options;
     const call = { deadlineMs: INVENTORY_DEADLINE_MS, signal };
-    const info = await this.#options.http.getObjectInfo(call);
+    if (lists.isFull) await pause(clock, random() * CROWD_JITTER_MS, signal);
+    const info = await lists.run(() => http.getObjectInfo(call), signal);
+    if (!info) return;
     this.#listsRead = info.ok;
     if (info.ok) await this.#options.onInventory(info.value);
     else if (!signal.aborted) {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ComfyHttp } from '../../src/comfyui/http.ts';
 import type { HttpFailure } from '../../src/comfyui/http-failure.ts';
 import { Prober } from '../../src/fleet/prober.ts';
+import { Gate } from '../../src/lib/gate.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { eventually } from '../support/eventually.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
@@ -30,6 +31,7 @@ describe('the prober', () => {
       intervalMs: 5000,
       timeoutMs: 1000,
       unhealthyAfterMisses: 3,
+      lists: new Gate(1),
       doubt: () => null,
       onProbe: async () => undefined,
       onInventory: async (info) => void read.push(info),

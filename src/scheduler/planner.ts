@@ -66,7 +66,7 @@ export function plan(state: PlanState, now: number): Plan {
     assert(job.notBefore <= now, 'only due jobs stand in line');
     const needs = needsOf(state, job.needsKey);
     const isHeld = lane.isRetry && !mayRetry(recent, state.retryBudgetPercent);
-    const seat = isHeld ? null : bestSeat(seats, turn, needs, cursor);
+    const seat = isHeld ? null : bestSeat(seats, turn, needs, cursor, now);
     if (!seat) {
       skipped.add(lane);
       if (!isHeld && lane.isSuspect && !reserved) reserved = reserveFor(seats, job, needs);

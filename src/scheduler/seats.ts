@@ -30,8 +30,11 @@ function freeSlots(candidate: Candidate): number[] {
     .slice(0, free);
 }
 
+/** A place taken by a run of a minute is worth waiting for this long, rather than failing twice in the same place. */
+const AVOIDED_MS = 30_000;
+
 /**
- * Where the job goes: not where it failed, if there is another place; then to the least loaded; a repeated one to the
+ * Where the job goes: not where it failed, if there is another place or one may soon be free; then to the least loaded; a repeated one to the
  * largest memory among equals, as it may have lacked it; else equals take turns. Null: no able place is free, or
  * none is empty as a suspect needs it.
  */
@@ -40,7 +43,9 @@ export function bestSeat(
   { job, lane }: Turn,
   needs: Needs,
   cursor: number,
+  now: number,
 ): Seat | null {
+  const avoids = now - job.notBefore < AVOIDED_MS && mayGoElsewhere(seats, job, needs);
   const turn = (seat: Seat): number => (seat.index - cursor + seats.length) % seats.length;
   const order = (a: Seat, b: Seat): number =>
     failedThere(a, job) - failedThere(b, job) ||
@@ -50,6 +55,7 @@ export function bestSeat(
     turn(a) - turn(b);
   return seats
     .filter((seat) => isFree(seat, job, needs) && (!lane.isSuspect || seat.busy === 0))
+    .filter((seat) => !avoids || failedThere(seat, job) === 0)
     .reduce<Seat | null>((best, seat) => (best && order(best, seat) <= 0 ? best : seat), null);
 }
 
@@ -74,6 +80,14 @@ export function reserveFor(seats: readonly Seat[], job: PendingJob, needs: Needs
   if (!emptiest) return false;
   close(emptiest);
   return true;
+}
+
+/** To an instance that takes such jobs, and has other work now or not. */
+function mayGoElsewhere(seats: readonly Seat[], job: PendingJob, needs: Needs): boolean {
+  return seats.some(
+    (seat) =>
+      failedThere(seat, job) === 0 && isOpen(seat.candidate) && isAble(seat.candidate, job.needsKey, needs),
+  );
 }
 
 function isFree(seat: Seat, job: PendingJob, needs: Needs): boolean {

@@ -246,6 +246,18 @@ describe('a repeated attempt', () => {
     expect(go([a])).toMatchObject([{ instanceId: 'a' }]);
   });
 
+  it('waits a while for another instance to be free, so that one that fails at once sees it once (F18)', () => {
+    const a = candidate({ id: 'a' });
+    const busy = candidate({ id: 'b', takenSlots: [0] });
+    const go = (sinceMs: number, fleet: Candidate[]) =>
+      plan(state([{ ...failed, notBefore: NOW - sinceMs }], { candidates: fleet }), NOW).assignments;
+    expect(go(0, [a, busy])).toEqual([]);
+    expect(go(29_999, [a, busy])).toEqual([]);
+    expect(go(30_000, [a, busy])).toMatchObject([{ instanceId: 'a' }]);
+    expect(go(0, [a, { ...busy, takenSlots: [] }])).toMatchObject([{ instanceId: 'b' }]);
+    expect(go(0, [a, { ...busy, breaker: 'OPEN' }])).toMatchObject([{ instanceId: 'a' }]);
+  });
+
   it('prefers more memory among equals, as a first attempt does not', () => {
     const small = candidate({ id: 'small', vramBytes: 8e9 });
     const large = candidate({ id: 'large', vramBytes: 24e9 });

@@ -92,6 +92,7 @@ export class Rig {
       PROBE_TIMEOUT_MS: '500',
       RETRY_BASE_MS: '20',
       RETRY_CAP_MS: '50',
+      MAX_JOBS_PER_INSTANCE: String(options.capacity ?? 1),
       DATA_DIR: temp.dataDir,
     });
     const disk = new DiskStore({ root: join(temp.dataDir, 'files'), clock: systemClock });

@@ -2,12 +2,12 @@
 import { fault } from '../domain/fault.ts';
 import type { ActiveRun } from './active-run.ts';
 import { runAttempt } from './attempt.ts';
-import { experienceOf } from './experience.ts';
+import { experienceOf, WOULD_NOT_STOP } from './experience.ts';
 import { failed, type Outcome } from './outcome.ts';
 import { release } from './release.ts';
 import { closeCanceled, type RetryTuning, settle } from './settle.ts';
 
-/** A timed-out job is not kept waiting for a node that takes no notice. */
+/** A prompt that does not stop sooner says something about its instance. */
 const TIMEOUT_RELEASE_MS = 5000;
 const FREE_DEADLINE_MS = 3000;
 
@@ -42,10 +42,9 @@ async function conclude(
   run: ActiveRun,
   outcome: Exclude<Outcome, { kind: 'interrupted' }>,
   tuning: RetryTuning,
-  stuck = false,
 ): Promise<void> {
   const { member, job } = run.subject;
-  const experience = experienceOf(outcome, { jobId: job.id, stuck });
+  const experience = experienceOf(outcome, job.id);
   if (experience) member.experienced(experience);
   await settle(run, outcome, tuning);
   if (outcome.kind === 'failed' && outcome.fault.code === 'OUT_OF_MEMORY') await freeMemory(run);
@@ -67,11 +66,11 @@ async function obey(run: ActiveRun, tuning: RetryTuning): Promise<void> {
       await closeCanceled(run);
       return;
     case 'timeout': {
-      const free = await release(run, TIMEOUT_RELEASE_MS);
-      if (run.stopSignal.aborted) return;
-      await conclude(run, failed(fault('TIMEOUT')), tuning, !free);
-      // the job is answered for; the place stays taken until the instance lets go
-      if (!free) await release(run, Number.POSITIVE_INFINITY);
+      // the job need not wait for the instance to let go; its place there does
+      await conclude(run, failed(fault('TIMEOUT')), tuning);
+      if ((await release(run, TIMEOUT_RELEASE_MS)) || run.stopSignal.aborted) return;
+      run.subject.member.experienced(WOULD_NOT_STOP);
+      await release(run, Number.POSITIVE_INFINITY);
       return;
     }
     default:

@@ -3,12 +3,6 @@ import { FAULTS, type FaultCode, takesDown } from '../domain/fault.ts';
 import type { Experience } from '../fleet/breaker.ts';
 import type { Outcome } from './outcome.ts';
 
-export interface ExperienceContext {
-  readonly jobId: string;
-  /** Its prompt would not stop. */
-  readonly stuck: boolean;
-}
-
 /** A run that fails sooner has hardly begun: an instance on which each job does that attracts the whole queue. */
 const QUICK_MS = 2000;
 
@@ -17,14 +11,13 @@ export const WOULD_NOT_STOP: Experience = { kind: 'fault', reason: 'a prompt on 
 /** Null when it says nothing: the job is to blame, or nobody. */
 export function experienceOf(
   outcome: Exclude<Outcome, { kind: 'interrupted' }>,
-  { jobId, stuck }: ExperienceContext,
+  jobId: string,
 ): Experience | null {
   if (outcome.kind === 'succeeded')
     return outcome.goneWith ? fault(outcome.goneWith.code) : { kind: 'success' };
   const { code } = outcome.fault;
   const { blame, message } = FAULTS[code];
   if (blame === 'instance' || takesDown(code)) return fault(code);
-  if (code === 'TIMEOUT') return stuck ? WOULD_NOT_STOP : null;
   // somebody at the instance's own page may have interrupted it
   if (blame !== 'ambiguous' || code === 'INTERRUPTED' || outcome.kind === 'lost') return null;
   const quick = outcome.runMs !== null && outcome.runMs < QUICK_MS;

@@ -78,6 +78,8 @@ export type Verdict =
 const ABSENT_LOST_MS = 6000;
 const ABSENT_AFTER_END_LOST_MS = 10_000;
 const FORGOTTEN_LOST_MS = 200;
+/** Its history may just be written; but an instance that was away has most likely lost it. */
+const FORGOTTEN_AFTER_END_LOST_MS = 1000;
 
 export function judge(
   memory: LookMemory,
@@ -133,11 +135,7 @@ function absent(memory: LookMemory, situation: Situation, limits: VerdictLimits)
   if (unanswered !== null && unanswered < limits.submitGraceMs) {
     return { memory: seen, verdict: { kind: 'wait', ms: Math.min(1000, limits.submitGraceMs - unanswered) } };
   }
-  const patience = situation.endSeen
-    ? ABSENT_AFTER_END_LOST_MS
-    : memory.wasGone || unanswered !== null || situation.answeredBadly
-      ? FORGOTTEN_LOST_MS
-      : ABSENT_LOST_MS;
+  const patience = patienceWithAbsence(memory, situation);
   // one look is never proof: the prompt may be between two states of a server that is not quite as observed
   if (memory.absentSince !== null && situation.now - since >= patience) {
     return lost(seen, codeOfForgotten(memory, situation), 'the instance forgot the job');
@@ -146,6 +144,12 @@ function absent(memory: LookMemory, situation: Situation, limits: VerdictLimits)
     memory: seen,
     verdict: { kind: 'wait', ms: Math.min(1000, 50 * 2 ** Math.min(seen.looks - 1, 5)) },
   };
+}
+
+function patienceWithAbsence(memory: LookMemory, situation: Situation): number {
+  if (situation.endSeen) return memory.wasGone ? FORGOTTEN_AFTER_END_LOST_MS : ABSENT_AFTER_END_LOST_MS;
+  const mayBeGone = memory.wasGone || situation.unansweredForMs !== null || situation.answeredBadly;
+  return mayBeGone ? FORGOTTEN_LOST_MS : ABSENT_LOST_MS;
 }
 
 function whileRunning(situation: Situation, code: LossCode): LossCode {

@@ -5,23 +5,22 @@ import { experienceOf } from '../../src/scheduler/experience.ts';
 import { failed } from '../../src/scheduler/outcome.ts';
 
 const CODES = Object.keys(FAULTS) as FaultCode[];
-const context = { jobId: 'job', stuck: false };
 const afterMs = (code: FaultCode, runMs: number | null): Experience | null =>
-  experienceOf(failed(fault(code), runMs), context);
+  experienceOf(failed(fault(code), runMs), 'job');
 
 describe('what an end says about the instance', () => {
   it('is good when the job succeeded', () => {
-    expect(experienceOf({ kind: 'succeeded', runMs: 5 }, context)).toEqual({ kind: 'success' });
+    expect(experienceOf({ kind: 'succeeded', runMs: 5 }, 'job')).toEqual({ kind: 'success' });
   });
 
   it('is a fault when the instance went away, even where the result was saved (F12)', () => {
     const goneWith = fault('INSTANCE_CRASHED');
-    expect(experienceOf({ kind: 'succeeded', runMs: 5, goneWith }, context)).toMatchObject({ kind: 'fault' });
+    expect(experienceOf({ kind: 'succeeded', runMs: 5, goneWith }, 'job')).toMatchObject({ kind: 'fault' });
   });
 
   it('is a fault for each code the instance is to blame for, or went down with', () => {
     const faults = CODES.filter(
-      (code) => experienceOf({ kind: 'lost', fault: fault(code) }, context)?.kind === 'fault',
+      (code) => experienceOf({ kind: 'lost', fault: fault(code) }, 'job')?.kind === 'fault',
     );
     expect(faults.sort()).toEqual([
       'GPU_FAULT',
@@ -47,15 +46,9 @@ describe('what an end says about the instance', () => {
     expect(afterMs('OUT_OF_MEMORY', 50)?.kind).toBe('quick-failure');
   });
 
-  it('is nothing when the job is to blame, or somebody interrupted it', () => {
+  it('is nothing when the job is to blame, somebody interrupted it, or its time was over', () => {
     const jobs = CODES.filter((code) => FAULTS[code].blame === 'job' || FAULTS[code].blame === 'nobody');
     for (const code of [...jobs, 'INTERRUPTED' as const]) expect(afterMs(code, 50), code).toBeNull();
-  });
-
-  it('is a fault when a job timed out and would not stop, else nothing (F46)', () => {
-    expect(afterMs('TIMEOUT', 50)).toBeNull();
-    expect(experienceOf(failed(fault('TIMEOUT')), { jobId: 'job', stuck: true })).toMatchObject({
-      kind: 'fault',
-    });
+    expect(experienceOf(failed(fault('TIMEOUT')), 'job')).toBeNull();
   });
 });

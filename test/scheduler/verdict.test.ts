@@ -115,6 +115,7 @@ describe('what a loss says about the job', () => {
     expect(lostAfter(refused, { reached: 'running' })).toBeLessThanOrEqual(10_000);
     const back = [{ at: 0, sighting: refused }];
     expect(lostAfter(absent, { reached: 'running' }, back)).toBeLessThanOrEqual(1000);
+    expect(lostAfter(absent, { reached: 'running', endSeen: true }, back)).toBeLessThanOrEqual(2000);
   });
 });
 

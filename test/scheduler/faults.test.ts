@@ -28,10 +28,11 @@ describe('a job that fails', () => {
     ]);
   });
 
-  it('knows out of memory by the error text', async () => {
+  it('knows out of memory by the error text (F17)', async () => {
     const gateway = await startRig();
     const id = await gateway.submit(failingGraph('OOM', 'Allocation on device'), { maxAttempts: 1 });
     expect((await gateway.ended(id)).error?.code).toBe('OUT_OF_MEMORY');
+    await gateway.judged();
   });
 
   it('is final at once when the instance refuses the workflow', async () => {
@@ -49,7 +50,7 @@ describe('a job that fails', () => {
     expect(gateway.executions()).toEqual([]);
   });
 
-  it('is final when only some of its outputs would run, and the prompt is taken back', async () => {
+  it('is final when only some of its outputs would run, and the prompt is taken back (F19)', async () => {
     const gateway = await startRig();
     const good = sleepGraph(5, 100);
     const bad: Graph = {
@@ -60,6 +61,7 @@ describe('a job that fails', () => {
     const job = await gateway.ended(await gateway.submit(bad));
     expect(job).toMatchObject({ status: 'FAILED', error: { code: 'NODE_ERRORS', nodeId: '3' } });
     expect(gateway.executions().every((run) => run.outcome === 'interrupted')).toBe(true);
+    await gateway.judged();
   });
 
   it('is told which node blocked its output', async () => {
@@ -81,13 +83,14 @@ describe('a job that fails', () => {
     expect((await gateway.ended(await gateway.submit(graph))).error?.code).toBe('NO_OUTPUT');
   });
 
-  it('times out, is stopped on the instance and tried again', async () => {
+  it('times out, is stopped on the instance and tried again (F46)', async () => {
     const gateway = await startRig();
     const id = await gateway.submit(sleepGraph(30, 600), { timeoutMs: 300, maxAttempts: 2 });
     const job = await gateway.ended(id);
     expect(job).toMatchObject({ status: 'FAILED', chargedAttempts: 2, error: { code: 'TIMEOUT' } });
     await eventually(() => gateway.executions().every((run) => run.outcome === 'interrupted'));
     expect(gateway.executions()).toHaveLength(2);
+    await gateway.judged();
   });
 
   it('is tried again when somebody interrupts it on the instance', async () => {
@@ -145,7 +148,7 @@ describe('canceling', () => {
     expect(second?.startedAt).toBeGreaterThanOrEqual(first?.endedAt ?? Number.POSITIVE_INFINITY);
   });
 
-  it('stops a job whenever it is canceled', async () => {
+  it('stops a job whenever it is canceled (F42)', async () => {
     const gateway = await startRig({ simulators: [{}, {}] });
     const ids: string[] = [];
     for (let n = 0; n < 24; n++) {
@@ -163,6 +166,7 @@ describe('canceling', () => {
     for (const job of jobs) expect(['CANCELED', 'COMPLETED']).toContain(job.status);
     const last = await gateway.submit(sleepGraph(0.02));
     expect((await gateway.ended(last)).status).toBe('COMPLETED');
+    await gateway.judged();
   });
 
   it('frees the instance after a restart too', async () => {

@@ -144,7 +144,7 @@ describe('a run that does not stop', () => {
     expect((await gateway.job(id)).status).toBe('CANCELED');
     await eventually(() => interrupts.mock.calls.length >= 3);
     expect(gateway.executions()[0]?.outcome).toBe('running');
-    expect((await gateway.attempts(id))[0]?.state).toBe('RUNNING');
+    expect((await gateway.attempts(id))[0]?.finishedAt).toBeNull();
     control.setFaults({ ignoreInterrupts: false });
     await eventually(() => gateway.executions()[0]?.outcome === 'interrupted');
     await gateway.judged();

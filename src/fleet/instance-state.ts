@@ -6,6 +6,8 @@ export interface InstanceState {
   readonly instance: Instance;
   /** It answered when it was last asked. */
   readonly answering: boolean;
+  /** It refuses connections, but has not been away for long: it may well be on its way up. */
+  readonly starting: boolean;
   /** Its WebSocket is open. */
   readonly listening: boolean;
   /** Null until its lists are read. */

@@ -124,6 +124,7 @@ export class Member implements Service {
     return {
       instance: this.#row.instance,
       answering: this.#isAnswering,
+      starting: this.#prober.isStarting,
       listening: this.#hearing.isOpen,
       inventory: this.#row.inventory,
       breaker: this.#guard.state,

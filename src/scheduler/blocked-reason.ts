@@ -51,10 +51,12 @@ function nobodyUp(candidates: readonly Candidate[]): string {
     const some = candidates.filter(what).length;
     return some > 0 ? [`${some} of ${all} ${some === 1 ? one : many}`] : [];
   };
+  const isAway = (it: Candidate): boolean => !isThere(it) && !it.starting;
   const aside = (state: Candidate['breaker']) => (it: Candidate) => isThere(it) && it.breaker === state;
   const problems = [
-    ...count((it) => !isThere(it) && it.health !== 'UNKNOWN', 'is unreachable', 'are unreachable'),
-    ...count((it) => it.health === 'UNKNOWN', 'has not answered yet', 'have not answered yet'),
+    ...count((it) => it.starting, 'is starting or down', 'are starting or down'),
+    ...count((it) => isAway(it) && it.health !== 'UNKNOWN', 'is unreachable', 'are unreachable'),
+    ...count((it) => isAway(it) && it.health === 'UNKNOWN', 'has not answered yet', 'have not answered yet'),
     ...count(aside('HALF_OPEN'), 'is being tested', 'are being tested'),
     ...count(aside('OPEN'), 'is put aside after failures', 'are put aside after failures'),
   ];

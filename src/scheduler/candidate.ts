@@ -13,6 +13,8 @@ export interface Candidate {
   readonly health: InstanceHealth;
   /** It answered when it was last asked. */
   readonly answering: boolean;
+  /** It refuses connections, but has not been away for long: it may well be on its way up. */
+  readonly starting: boolean;
   readonly draining: boolean;
   /** Whether faults put it aside; only a CLOSED one gets work. */
   readonly breaker: BreakerState;

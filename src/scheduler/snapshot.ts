@@ -6,25 +6,28 @@ import type { Runs } from './runs.ts';
 
 /** `tick` in monotonic ms. */
 export function snapshotOf(fleet: Fleet, runs: Runs, comebacks: Comebacks, tick: number): Candidate[] {
-  const candidates = fleet.instances().map(({ instance, answering, inventory, breaker }): Candidate => {
-    const present = runs.ofInstance(instance.id);
-    return {
-      id: instance.id,
-      capacity: instance.capacity,
-      takenSlots: present.map((run) => run.subject.attempt.slot),
-      foreignPrompts: instance.foreignPrompts,
-      health: instance.health,
-      answering,
-      draining: instance.draining,
-      breaker,
-      stuck: present.some((run) => run.isStuck),
-      isolated: present.some((run) => run.subject.job.crashes > 0),
-      resting: false,
-      vramBytes: instance.vramTotalBytes,
-      inventory,
-      loadedModels: [],
-    };
-  });
+  const candidates = fleet
+    .instances()
+    .map(({ instance, answering, starting, inventory, breaker }): Candidate => {
+      const present = runs.ofInstance(instance.id);
+      return {
+        id: instance.id,
+        capacity: instance.capacity,
+        takenSlots: present.map((run) => run.subject.attempt.slot),
+        foreignPrompts: instance.foreignPrompts,
+        health: instance.health,
+        answering,
+        starting,
+        draining: instance.draining,
+        breaker,
+        stuck: present.some((run) => run.isStuck),
+        isolated: present.some((run) => run.subject.job.crashes > 0),
+        resting: false,
+        vramBytes: instance.vramTotalBytes,
+        inventory,
+        loadedModels: [],
+      };
+    });
   comebacks.observe(
     candidates.filter(isUp).map((candidate) => candidate.id),
     tick,

@@ -16,6 +16,11 @@ describe('the reason a class of jobs is left waiting', () => {
   const cases: [string, Candidate[], string | null][] = [
     ['nothing is configured', [], 'no instances are configured'],
     ['everyone is down', [down, down], 'no healthy instance (2 of 2 are unreachable)'],
+    [
+      'the only one is on its way up',
+      [{ ...down, starting: true }],
+      'no healthy instance (1 of 1 is starting or down)',
+    ],
     ['the only one is down', [down], 'no healthy instance (1 of 1 is unreachable)'],
     [
       'one is down, one was not asked yet',

@@ -10,6 +10,7 @@ export function candidate(fields: Partial<Candidate> = {}): Candidate {
     foreignPrompts: 0,
     health: 'HEALTHY',
     answering: true,
+    starting: false,
     draining: false,
     breaker: 'CLOSED',
     stuck: false,

@@ -19,7 +19,7 @@ import { CONNECTION_LIMITS, type ConnectionLimits } from './limits.ts';
 import type { HttpParts } from './parts.ts';
 import { useRequestBodies } from './request-bodies.ts';
 import { allowedOrigins, requestIdOf } from './request-info.ts';
-import { cutWhenStalled } from './stalled.ts';
+import { useStallTimeout } from './stalled.ts';
 import { WebSocketTransport } from './websocket.ts';
 
 export interface HttpServer extends Service {
@@ -97,7 +97,11 @@ class FastifyServer implements HttpServer {
       services: parts,
       schema,
       shutdown: this.#shutdown.signal,
-      plugins: [bodies as never, useEventStreams(this.#streams)],
+      plugins: [
+        bodies as never,
+        useEventStreams(this.#streams),
+        useStallTimeout(this.#limits.stallMs, parts.logger) as never,
+      ],
     });
     this.#sockets = new WebSocketTransport(parts, this.#limits, this.#engine);
     this.#app = fastify({
@@ -174,7 +178,6 @@ class FastifyServer implements HttpServer {
     addCors(app, services.config.corsOrigins);
     addHealthRoutes(app, services, () => this.#draining);
     addFileRoutes(app, services);
-    app.addHook('onRequest', async (_request, reply) => cutWhenStalled(reply.raw, this.#limits.stallMs));
     addGraphqlRoute(app, services, this.#engine, services.config.graphiql ? new GraphiqlPage() : null);
   }
 

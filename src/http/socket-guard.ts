@@ -50,25 +50,28 @@ export class SocketGuard {
 
   /** Resolves when more may be sent, or when nothing can be any more. */
   async room(): Promise<void> {
-    this.#check();
     if (!this.#full || this.#closing()) return;
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  #heard(): void {
-    this.#aliveAt = this.#parts.clock.monotonic();
-    this.#check();
+  /** Before anything is sent; false when nothing more is. One large answer may be beyond all bounds, a second is not. */
+  mayGrow(): boolean {
+    if (this.#closing()) return false;
+    if (this.#socket.bufferedAmount <= this.#parts.limits.maxUnsentBytes) return true;
+    this.#end('too much waits to be sent');
+    return false;
   }
 
-  #check(): void {
-    if (this.#closing()) return;
-    const { highWaterBytes, maxUnsentBytes } = this.#parts.limits;
-    const unsent = this.#socket.bufferedAmount;
-    if (unsent > maxUnsentBytes) this.#end('too much waits to be sent');
-    else if (unsent > highWaterBytes && !this.#full) {
-      this.#full = true;
-      this.#socket.pause();
-    }
+  /** After anything was sent. */
+  grown(): void {
+    if (this.#full || this.#closing()) return;
+    if (this.#socket.bufferedAmount <= this.#parts.limits.highWaterBytes) return;
+    this.#full = true;
+    this.#socket.pause();
+  }
+
+  #heard(): void {
+    this.#aliveAt = this.#parts.clock.monotonic();
   }
 
   #drained(): void {
@@ -82,7 +85,6 @@ export class SocketGuard {
   #ping(): void {
     const { clock, limits } = this.#parts;
     this.#timer = clock.after(limits.pingMs, () => this.#ping());
-    this.#check();
     // what it takes of its backlog is sign of life enough
     if (this.#closing() || this.#socket.bufferedAmount > 0) return;
     if (clock.monotonic() - this.#aliveAt > limits.stallMs) this.#end('it does not answer');

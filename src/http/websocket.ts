@@ -3,11 +3,10 @@
  * does not read, or comes in too large a crowd, is sent away in a way that makes it come back.
  */
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ExecutionArgs, GraphQLError } from 'graphql';
-import type { SubscribePayload } from 'graphql-ws';
-import { type Extra, useServer } from 'graphql-ws/use/ws';
+import { handleProtocols, makeServer, type SubscribePayload } from 'graphql-ws';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { codedError } from '../graphql/coded-error.ts';
 import type { Engine } from '../graphql/engine.ts';
@@ -18,8 +17,9 @@ import type { ConnectionLimits } from './limits.ts';
 import { paced } from './paced.ts';
 import type { HttpParts } from './parts.ts';
 import { allowedOrigins, isCrossSite, requestIdOf, requestInfoOf } from './request-info.ts';
-import { SocketGuard } from './socket-guard.ts';
+import { SocketGuard, TRY_AGAIN_LATER } from './socket-guard.ts';
 import { isSubscription, type Prepared, prepare } from './socket-operations.ts';
+import { type Connection, type GraphqlProtocol, speak } from './socket-protocol.ts';
 
 const MAX_OPERATIONS_PER_SOCKET = 100;
 const INIT_TIMEOUT_MS = 5000;
@@ -42,8 +42,7 @@ export class WebSocketTransport {
   /** The operations of each socket by their ids. */
   readonly #operations = new Map<unknown, Map<string, Kind>>();
   readonly #requestIds = new WeakMap<IncomingMessage, string>();
-  readonly #guards = new WeakMap<WebSocket, SocketGuard>();
-  #dispose: (() => Promise<void>) | undefined;
+  readonly #protocol: GraphqlProtocol;
   #server: Server | undefined;
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
     this.#upgrade(request, socket, head);
@@ -55,30 +54,24 @@ export class WebSocketTransport {
     this.#log = parts.logger.child({ part: 'websocket' });
     this.#clock = parts.clock;
     this.#admission = new Admission(limits.connectsPerSecond, parts.clock);
-    const options: ServerOptions = { noServer: true, maxPayload: parts.config.maxBodyBytes };
+    const options: ServerOptions = { noServer: true, maxPayload: parts.config.maxBodyBytes, handleProtocols };
     this.#sockets = new WebSocketServer(options);
     this.#sockets.on('headers', (headers, request) => {
       headers.push(`x-request-id: ${this.#requestIds.get(request)}`);
+    });
+    this.#protocol = makeServer<Record<string, unknown> | undefined, Connection>({
+      connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+      execute: (args) => (args as Prepared).rootValue.execute(args),
+      subscribe: (args) => (args as Prepared).rootValue.subscribe(args),
+      onSubscribe: (context, id, payload) => this.#prepare(context, context.extra, id, payload),
+      onComplete: (context, id) => void this.#operations.get(context)?.delete(id),
+      onClose: (context) => void this.#operations.delete(context),
     });
   }
 
   attach(server: Server): void {
     this.#server = server;
     server.on('upgrade', this.#onUpgrade);
-    const { dispose } = useServer<Record<string, unknown> | undefined, Partial<Extra>>(
-      {
-        connectionInitWaitTimeout: INIT_TIMEOUT_MS,
-        execute: (args) => (args as Prepared).rootValue.execute(args),
-        subscribe: (args) => (args as Prepared).rootValue.subscribe(args),
-        onSubscribe: (context, id, payload) => this.#prepare(context, context.extra, id, payload),
-        onComplete: (context, id) => void this.#operations.get(context)?.delete(id),
-        onClose: (context) => void this.#operations.delete(context),
-      },
-      this.#sockets,
-      // the guards ping
-      0,
-    );
-    this.#dispose = dispose as () => Promise<void>;
   }
 
   /** Answers that are being made still go out, for so long; then every socket is closed. */
@@ -90,12 +83,8 @@ export class WebSocketTransport {
     const cut = this.#clock.after(CLOSE_MS, () => {
       for (const socket of this.#sockets.clients) socket.terminate();
     });
-    try {
-      await this.#dispose?.();
-    } finally {
-      cut.cancel();
-    }
-    this.#dispose = undefined;
+    await new Promise<void>((resolve) => this.#sockets.close(() => resolve()));
+    cut.cancel();
   }
 
   #answering(): boolean {
@@ -108,38 +97,42 @@ export class WebSocketTransport {
     if (refusal !== null) {
       // the server keeps half-open connections, and would wait for this one when it stops
       socket.once('finish', () => socket.destroy());
-      const retry = refusal === 503 ? 'Retry-After: 1\r\n' : '';
       socket.end(
-        `HTTP/1.1 ${refusal} ${STATUS_CODES[refusal]}\r\nConnection: close\r\n${retry}Content-Length: 0\r\n\r\n`,
+        `HTTP/1.1 ${refusal} ${STATUS_CODES[refusal]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
       );
       return;
     }
     this.#requestIds.set(request, requestIdOf(request.headers, this.#parts.ids));
+    const welcome = this.#sockets.clients.size < this.#limits.maxSockets && this.#admission.admit();
     this.#sockets.handleUpgrade(request, socket, head, (accepted) => {
-      if (socket instanceof Socket) this.#guard(accepted, socket);
-      this.#sockets.emit('connection', accepted, request);
-      // graphql-ws would write to the console; ws itself closes the socket with the fitting code.
-      accepted.removeAllListeners('error');
+      // ws itself closes the socket with the fitting code
       accepted.on('error', (error) => this.#log.debug({ err: error }, 'socket failed'));
+      if (!welcome) return this.#sendAway(accepted);
+      const parts = { clock: this.#clock, logger: this.#log, limits: this.#limits };
+      const guard = new SocketGuard(accepted, socket as Socket, parts);
+      speak(this.#protocol, { socket: accepted, guard, request }, this.#log);
     });
   }
 
-  /** The status of the refusal. 503 costs less than a socket that is closed at once, and clients try again after it too. */
-  #refusal(request: IncomingMessage): number | null {
+  /** The status to refuse the handshake with. */
+  #refusal(request: IncomingMessage): 404 | 403 | null {
     if (request.url?.split('?', 1)[0] !== '/graphql') return 404;
-    if (isCrossSite(request, allowedOrigins(this.#parts.config))) return 403;
-    const room = this.#sockets.clients.size < this.#limits.maxSockets;
-    return room && this.#admission.admit() ? null : 503;
+    return isCrossSite(request, allowedOrigins(this.#parts.config)) ? 403 : null;
   }
 
-  #guard(socket: WebSocket, connection: Socket): void {
-    const parts = { clock: this.#clock, logger: this.#log, limits: this.#limits };
-    this.#guards.set(socket, new SocketGuard(socket, connection, parts));
+  /**
+   * Not by a status: after a handshake that failed some clients do not try again (graphql-ws on `ws`, for one), after this
+   * code all do.
+   */
+  #sendAway(socket: WebSocket): void {
+    socket.close(TRY_AGAIN_LATER, 'too many connections at once');
+    const cut = this.#clock.after(CLOSE_MS, () => socket.terminate());
+    socket.once('close', () => cut.cancel());
   }
 
   async #prepare(
     context: unknown,
-    { request, socket }: Partial<Extra>,
+    { request, guard }: Connection,
     id: string,
     payload: SubscribePayload,
   ): Promise<Prepared | readonly GraphQLError[]> {
@@ -151,9 +144,8 @@ export class WebSocketTransport {
     }
     // Counted before anything is awaited, so that a burst does not slip through.
     this.#operations.set(context, operations.set(id, 'answer'));
-    const requestId = (request && this.#requestIds.get(request)) ?? ids();
-    const fallback = `http://${config.host}:${config.port}`;
-    const info = request ? requestInfoOf(request, requestId, fallback) : { requestId, origin: fallback };
+    const requestId = this.#requestIds.get(request) ?? ids();
+    const info = requestInfoOf(request, requestId, `http://${config.host}:${config.port}`);
     const prepared = await prepare(this.#engine, payload, info, this.#log);
     if ('map' in prepared) {
       operations.delete(id);
@@ -161,8 +153,7 @@ export class WebSocketTransport {
     }
     if (!isSubscription(prepared)) return prepared;
     if (operations.has(id)) operations.set(id, 'stream');
-    const guard = socket && this.#guards.get(socket);
-    return guard ? withPace(prepared, () => guard.room()) : prepared;
+    return withPace(prepared, () => guard.room());
   }
 }
 

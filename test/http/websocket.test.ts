@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { WebSocket } from 'ws';
 import { globalId } from '../../src/graphql/global-id.ts';
+import { BareSocket, subscribe } from '../support/bare-socket.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { socketClient, watch } from '../support/watch.ts';
 
@@ -10,61 +10,8 @@ beforeAll(async () => {
 });
 afterAll(() => gateway.stop());
 
-interface Message {
-  readonly type: string;
-  readonly id?: string;
-  readonly payload?: unknown;
-}
-
-/** A bare socket: what a client library would hide stays visible. */
-class Bare {
-  readonly socket: WebSocket;
-  readonly messages: Message[] = [];
-  readonly closed: Promise<number>;
-  #arrived = (): void => undefined;
-
-  constructor(url: string, headers: Record<string, string> = {}) {
-    this.socket = new WebSocket(url, 'graphql-transport-ws', { headers });
-    this.socket.on('error', () => undefined);
-    this.closed = new Promise((resolve) => this.socket.on('close', resolve));
-    this.socket.on('message', (data) => {
-      this.messages.push(JSON.parse(String(data)) as Message);
-      this.#arrived();
-    });
-  }
-
-  async open(): Promise<this> {
-    await new Promise((resolve, reject) => {
-      this.socket.once('open', resolve);
-      this.socket.once('error', reject);
-    });
-    this.send({ type: 'connection_init' });
-    await this.until(({ type }) => type === 'connection_ack');
-    return this;
-  }
-
-  send(message: object): void {
-    this.socket.send(JSON.stringify(message));
-  }
-
-  async until(accepts: (message: Message) => boolean): Promise<Message> {
-    for (;;) {
-      const found = this.messages.find(accepts);
-      if (found) return found;
-      await new Promise<void>((resolve) => {
-        this.#arrived = resolve;
-      });
-    }
-  }
-}
-
-const connect = (headers?: Record<string, string>): Promise<Bare> =>
-  new Bare(gateway.socketUrl, headers).open();
-const subscribe = (id: string, query: string, variables = {}): object => ({
-  type: 'subscribe',
-  id,
-  payload: { query, variables },
-});
+const connect = (headers: Record<string, string> = {}): Promise<BareSocket> =>
+  new BareSocket(gateway.socketUrl, { headers }).open();
 
 describe('operations over WebSocket', () => {
   it('fail one by one: mistakes in some never close the socket or end the others', async () => {
@@ -159,6 +106,6 @@ describe('operations over WebSocket', () => {
       await bare.closed;
     }
     await expect(connect({ origin: 'https://evil.example' })).rejects.toThrow('403');
-    await expect(new Bare(gateway.socketUrl.replace('graphql', 'else')).open()).rejects.toThrow('404');
+    await expect(new BareSocket(gateway.socketUrl.replace('graphql', 'else')).open()).rejects.toThrow('404');
   });
 });

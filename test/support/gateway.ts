@@ -14,6 +14,7 @@ import { defaultViewer } from '../../src/domain/viewer.ts';
 import { MemoryBus } from '../../src/events/memory-bus.ts';
 import { globalId } from '../../src/graphql/global-id.ts';
 import { createHealthReporter } from '../../src/graphql/health-report.ts';
+import type { ConnectionLimits } from '../../src/http/limits.ts';
 import { createHttpServer, type HttpServer } from '../../src/http/server.ts';
 import { createRecorder, type Recorder } from '../../src/jobs/recorder.ts';
 import { createRetention } from '../../src/jobs/retention.ts';
@@ -69,7 +70,7 @@ export const TERM = 1;
 
 export async function startGateway(
   env: Record<string, string> = {},
-  options: { readonly schedulerHealthy?: () => boolean } = {},
+  options: { readonly schedulerHealthy?: () => boolean; readonly limits?: Partial<ConnectionLimits> } = {},
 ): Promise<TestGateway> {
   const dataDir = await mkdtemp(join(tmpdir(), 'gateway-'));
   const config = parseConfig({ PORT: '0', DATA_DIR: dataDir, DATABASE_SYNCHRONOUS: 'NORMAL', ...env });
@@ -94,6 +95,7 @@ export async function startGateway(
   });
   const http = createHttpServer({
     ...ground,
+    limits: options.limits ?? {},
     recorder,
     uploads,
     submitter: createSubmitter({ ...ground, recorder, uploads, workflows: () => workflows }),

@@ -24,6 +24,10 @@ export interface RunningGateway {
   readonly dataDir: string;
   readonly client: TestClient;
   readonly instances: readonly Simulator[];
+  /** Stops it in order and starts it again at the same address; the instances go on meanwhile. */
+  restart(): Promise<void>;
+  /** Stops only the gateway, so that its store can be read. */
+  halt(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -65,11 +69,13 @@ async function launch({ instances: wanted = [{}], config = {} }: GatewayOptions)
   const dataDir = await mkdtemp(join(tmpdir(), 'comfyfleet-app-'));
   const instances = await Promise.all(wanted.map((options) => startSimulator(options)));
   const comfyuiInstances = instances.map(({ url }, index) => ({ name: `gpu${index + 1}`, url, capacity: 1 }));
-  const app = await createApp(
-    { ...parseConfig({}), ...QUICK, comfyuiInstances, dataDir, ...config },
-    createLogger(logLevel()),
-  );
-  await app.start();
+  const begin = async (port: number) => {
+    const settings = { ...parseConfig({}), ...QUICK, comfyuiInstances, dataDir, ...config, port };
+    const started = await createApp(settings, createLogger(logLevel()));
+    await started.start();
+    return started;
+  };
+  let app = await begin(config.port ?? 0);
   const { url } = app;
   const client = new TestClient(url);
   const gateway: RunningGateway = {
@@ -77,6 +83,11 @@ async function launch({ instances: wanted = [{}], config = {} }: GatewayOptions)
     dataDir: config.dataDir ?? dataDir,
     client,
     instances,
+    async restart() {
+      await app.stop();
+      app = await begin(Number(new URL(url).port));
+    },
+    halt: () => app.stop(),
     async stop() {
       await client.close();
       await app.stop();

@@ -5,10 +5,12 @@
  */
 import { parseArgs } from 'node:util';
 import { printReport, type Scenario } from './scenario.ts';
+import { diskFull } from './scenarios/disk-full.ts';
 import { kills } from './scenarios/kills.ts';
 import { labels } from './scenarios/labels.ts';
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  'disk-full': diskFull,
   kills,
   labels,
 };

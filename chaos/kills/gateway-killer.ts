@@ -21,6 +21,8 @@ export interface GatewayKill {
 
 const AIMED = 0.5;
 const AIM_FOR_MS = 4000;
+/** Longest time before it aims, so that not every one is hit as it starts. */
+const SETTLE_MS = 1000;
 
 export function momentOf({ state, status }: OpenRow): Moment | null {
   if (status !== 'PROCESSING') return 'canceled, not yet freed';
@@ -29,6 +31,7 @@ export function momentOf({ state, status }: OpenRow): Moment | null {
 
 export class GatewayKiller {
   readonly kills: GatewayKill[] = [];
+  /** It kills no more. */
   done = false;
   readonly #scene: Scene;
   #aimedAt = 0;
@@ -38,9 +41,9 @@ export class GatewayKiller {
   }
 
   async run(): Promise<void> {
-    const { gateway, size, rows, say } = this.#scene;
+    const { gateway, size, rows, say, deadline } = this.#scene;
     let following: Promise<void> = Promise.resolve();
-    while (this.kills.length < size.gatewayKills) {
+    while (this.kills.length < size.gatewayKills && performance.now() < deadline) {
       await this.#rightMoment();
       const at = Date.now();
       await gateway.end('SIGKILL');
@@ -66,6 +69,7 @@ export class GatewayKiller {
     if (random() >= AIMED) return pause(random() * size.longestPauseMs);
     const moment = MOMENTS[this.#aimedAt % MOMENTS.length];
     this.#aimedAt += 1;
+    await pause(random() * SETTLE_MS);
     const giveUpAt = performance.now() + AIM_FOR_MS;
     let canceling: string | undefined;
     while (performance.now() < giveUpAt) {

@@ -26,9 +26,11 @@ export class InstanceKiller {
   }
 
   async run(): Promise<void> {
-    const { size, random, pause } = this.#scene;
-    while (this.kills.length < size.instanceKills) {
-      while (this.#progress() < this.kills.length / size.instanceKills) await pause(20);
+    const { size, random, pause, deadline } = this.#scene;
+    while (this.kills.length < size.instanceKills && performance.now() < deadline) {
+      while (this.#progress() < this.kills.length / size.instanceKills && performance.now() < deadline) {
+        await pause(20);
+      }
       await pause(random() * 1000);
       await this.#killOne();
     }

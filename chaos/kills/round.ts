@@ -18,6 +18,8 @@ export interface RoundSize {
   readonly watchers: number;
   /** Longest pause between the moment the gateway serves and the next kill. */
   readonly longestPauseMs: number;
+  /** No more kills after that, on a machine that is too slow for all of them. */
+  readonly longestMs: number;
 }
 
 export interface Round {
@@ -66,6 +68,7 @@ export async function killRound({ ground, size, random, say }: RoundSetting): Pr
   try {
     const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal: over.signal });
     const { gatewayKills, instanceKills } = await killAll(over, {
+      deadline: startedAt + size.longestMs,
       pause,
       gateway,
       instances,
@@ -105,6 +108,8 @@ async function startInstances(ground: Ground, count: number): Promise<SimulatorP
 }
 
 export interface Scene extends Omit<RoundSetting, 'ground'> {
+  /** When the last kill may come, on performance's clock. */
+  readonly deadline: number;
   /** Rejects when the round is over. */
   readonly pause: (ms: number) => Promise<void>;
   readonly gateway: GatewayProgram;

@@ -4,6 +4,7 @@ import { MOMENTS } from '../kills/gateway-killer.ts';
 import { type Judgement, judge } from '../kills/judge.ts';
 import { killRound, type Round, type RoundSize } from '../kills/round.ts';
 import { tableOf } from '../kills/table.ts';
+import { percentile } from '../percentile.ts';
 import { withGround } from '../processes.ts';
 import { type Finding, randomFrom, type Scenario } from '../scenario.ts';
 
@@ -14,6 +15,7 @@ const SIZE: RoundSize = {
   instanceKills: 50,
   watchers: 3,
   longestPauseMs: 3500,
+  longestMs: 600_000,
 };
 
 export const kills: Scenario = ({ seed, say }) =>
@@ -40,8 +42,16 @@ function findingsOf(round: Round, judged: Judgement): Finding[] {
   const { lost, doubled, spoilt, violations, repeats, moments, inFlight } = judged;
   const unexplained = repeats.filter(({ explainedBy }) => explainedBy === null).length;
   const missed = MOMENTS.filter((moment) => !moments.get(moment));
-  const what = `${round.gatewayKills.length} kills of the gateway, ${round.instanceKills.length} of instances, ${round.size.jobs} jobs`;
+  const what = `${round.size.jobs} jobs through all these kills`;
+  const { gatewayKills, instanceKills, size } = round;
   return [
+    {
+      row: 'R1',
+      what: 'kills in the time there was',
+      target: `${size.gatewayKills} of the gateway, ${size.instanceKills} of instances`,
+      measured: `${gatewayKills.length} and ${instanceKills.length}`,
+      met: gatewayKills.length >= size.gatewayKills && instanceKills.length >= size.instanceKills,
+    },
     {
       row: 'R1',
       what,
@@ -70,6 +80,13 @@ function findingsOf(round: Round, judged: Judgement): Finding[] {
       measured: String(repeats.length - unexplained),
       met: repeats.length - unexplained <= inFlight,
     },
+    atMost(
+      'R1',
+      'start of a gateway until it has adopted what was open, p99',
+      5000,
+      gatewayKills.flatMap(({ adoptedAfterStartMs }) => adoptedAfterStartMs ?? []),
+    ),
+    atMost('R3', 'death of an instance until a job it had runs elsewhere, p99', 20_000, judged.redispatchMs),
     {
       row: 'R4',
       what: 'from the last kill until every job has ended',
@@ -78,4 +95,16 @@ function findingsOf(round: Round, judged: Judgement): Finding[] {
       met: round.calmAfterMs !== null,
     },
   ];
+}
+
+/** The 99th percentile of what was seen. */
+function atMost(row: string, what: string, targetMs: number, seen: readonly number[]): Finding {
+  const p99 = percentile(seen, 0.99);
+  return {
+    row,
+    what,
+    target: `at most ${targetMs / 1000} s`,
+    measured: seen.length === 0 ? 'never seen' : `${(p99 / 1000).toFixed(1)} s of ${seen.length}`,
+    met: p99 <= targetMs,
+  };
 }

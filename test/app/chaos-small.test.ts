@@ -16,6 +16,7 @@ const SIZE = {
   instanceKills: 2,
   watchers: 2,
   longestPauseMs: 1500,
+  longestMs: 120_000,
 };
 
 it('loses nothing and doubles nothing when the gateway and its instances are killed (F5, F11)', async () => {

@@ -62,8 +62,7 @@ export class Dispatcher {
       if (!goOn()) return;
       await this.#place(assignment);
     }
-    if (!goOn()) return;
-    await news.reasons(blocked, now);
+    await news.reasons(blocked, now, goOn);
     news.places(now, clock.monotonic());
   }
 

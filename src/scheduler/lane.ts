@@ -11,16 +11,20 @@ export interface Lane {
   readonly isRetry: boolean;
   /** An instance went down with it: it runs on an instance with no other prompt. */
   readonly isSuspect: boolean;
+  /** Where it failed: it waits a while for another instance. Null for first attempts and those an instance forgot. */
+  readonly avoids: string | null;
 }
 
 export function laneOf(job: PendingJob): Lane {
-  const { tenant, needsKey, chargedAttempts, crashes } = job;
-  return { tenant, needsKey, isRetry: chargedAttempts > 0, isSuspect: crashes > 0 };
+  const { tenant, needsKey, chargedAttempts, crashes, lastInstanceId } = job;
+  const isRetry = chargedAttempts > 0;
+  const isSuspect = crashes > 0;
+  return { tenant, needsKey, isRetry, isSuspect, avoids: isRetry || isSuspect ? lastInstanceId : null };
 }
 
 /** Names the lane among those of its tenant. */
-export function nameOf({ needsKey, isRetry, isSuspect }: Lane): string {
-  return `${needsKey}${isRetry ? ' retry' : ''}${isSuspect ? ' suspect' : ''}`;
+export function nameOf({ needsKey, isRetry, isSuspect, avoids }: Lane): string {
+  return `${needsKey}${isRetry ? ' retry' : ''}${isSuspect ? ' suspect' : ''}${avoids === null ? '' : ` ${avoids}`}`;
 }
 
 /** Names the lane among all. */

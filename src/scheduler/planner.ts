@@ -9,9 +9,9 @@ import { blockedReason, isolationReason, retriesReason } from './blocked-reason.
 import type { Candidate } from './candidate.ts';
 import { FairShare, type Shares } from './fair-share.ts';
 import { fullNameOf, type Lane } from './lane.ts';
-import type { PendingQueue } from './pending-queue.ts';
+import type { PendingQueue, Turn } from './pending-queue.ts';
 import { mayRetry, type RecentDispatches } from './retry-budget.ts';
-import { bestSeat, reserveFor, seatsOf, sitDown } from './seats.ts';
+import { bestSeat, reserveFor, type Seat, seatsOf, sitDown } from './seats.ts';
 
 export interface PlanState {
   readonly pending: PendingQueue;
@@ -47,43 +47,75 @@ export interface Plan {
   readonly shares: Shares;
 }
 
+/** The plan while it is made. */
+interface Draft {
+  readonly seats: readonly Seat[];
+  readonly share: FairShare;
+  readonly recent: { all: number; retries: number };
+  readonly assignments: Assignment[];
+  /** How many of each lane go. */
+  readonly going: Map<Lane, number>;
+  room: number;
+  cursor: number;
+}
+
 export function plan(state: PlanState, now: number): Plan {
-  const { pending, candidates } = state;
-  const seats = seatsOf(candidates);
-  const share = new FairShare(state.shares);
-  const recent = { ...state.recent };
-  const assignments: Assignment[] = [];
-  const left = new Map<Lane, number>();
+  const { pending, cursor } = state;
+  const draft: Draft = {
+    seats: seatsOf(state.candidates),
+    share: new FairShare(state.shares),
+    recent: { ...state.recent },
+    assignments: [],
+    going: new Map(),
+    room: roomLeft(state),
+    cursor,
+  };
+  placeAll(state, draft, now);
+  const { going, assignments, recent, share } = draft;
+  const behind = pending.lanes().filter((lane) => pending.waiting(lane) > (going.get(lane) ?? 0));
+  return {
+    assignments,
+    ...reasonsOf(state, behind, recent),
+    cursor: draft.cursor,
+    shares: share.result(),
+  };
+}
+
+function placeAll(state: PlanState, draft: Draft, now: number): void {
+  const { seats, share, recent } = draft;
+  const walk = state.pending.walk();
   const skipped = new Set<Lane>();
-  const walk = pending.walk();
-  let room = roomLeft(state);
   let reserved = false;
-  let { cursor } = state;
-  while (room > 0 && seats.some((seat) => seat.freeSlots.length > 0)) {
+  while (draft.room > 0 && seats.some((seat) => seat.freeSlots.length > 0)) {
     const turn = walk.peek(skipped, share.between);
-    if (!turn) break;
+    if (!turn) return;
     const { job, lane } = turn;
     assert(job.notBefore <= now, 'only due jobs stand in line');
-    const needs = needsOf(state, job.needsKey);
+    const wish = { ...turn, needs: needsOf(state, job.needsKey), now };
     const isHeld = lane.isRetry && !mayRetry(recent, state.retryBudgetPercent);
-    const seat = isHeld ? null : bestSeat(seats, turn, needs, cursor, now);
-    if (!seat) {
+    const seat = isHeld ? null : bestSeat(seats, wish, draft.cursor);
+    if (seat) {
+      walk.pass(turn);
+      place(draft, turn, seat);
+    } else {
       skipped.add(lane);
-      if (!isHeld && lane.isSuspect && !reserved) reserved = reserveFor(seats, job, needs);
-      continue;
+      // one at a time: a second one would keep a second instance from working
+      if (!isHeld && lane.isSuspect && !reserved) reserved = reserveFor(seats, wish);
     }
-    walk.pass(turn);
-    left.set(lane, (left.get(lane) ?? 0) + 1);
-    const slot = sitDown(seat, turn);
-    assignments.push({ jobId: job.id, instanceId: seat.candidate.id, slot, isRetry: lane.isRetry });
-    share.dispatched(job);
-    recent.all++;
-    if (lane.isRetry) recent.retries++;
-    cursor = (seat.index + 1) % seats.length;
-    room--;
   }
-  const behind = pending.lanes().filter((lane) => pending.waiting(lane) > (left.get(lane) ?? 0));
-  return { assignments, ...reasonsOf(state, behind, recent), cursor, shares: share.result() };
+}
+
+function place(draft: Draft, turn: Turn, seat: Seat): void {
+  const { job, lane } = turn;
+  const { seats, share, recent, assignments, going } = draft;
+  going.set(lane, (going.get(lane) ?? 0) + 1);
+  const slot = sitDown(seat, turn);
+  assignments.push({ jobId: job.id, instanceId: seat.candidate.id, slot, isRetry: lane.isRetry });
+  share.dispatched(job);
+  recent.all++;
+  if (lane.isRetry) recent.retries++;
+  draft.cursor = (seat.index + 1) % seats.length;
+  draft.room--;
 }
 
 function roomLeft(state: PlanState): number {

@@ -31,15 +31,21 @@ export class QueueNews {
     this.#moved = true;
   }
 
-  /** Writes what is new; `now` in epoch ms. */
-  async reasons(blocked: ReadonlyMap<string, string | null>, now: number): Promise<void> {
+  /** Writes what is new, while `goOn` says so; `now` in epoch ms. */
+  async reasons(
+    blocked: ReadonlyMap<string, string | null>,
+    now: number,
+    goOn: () => boolean,
+  ): Promise<void> {
     for (const key of this.#written.keys()) {
       if (blocked.has(key)) continue;
+      if (!goOn()) return;
       if (this.#written.get(key) !== null) await setBlocked(this.#db, key, null, now);
       this.#written.delete(key);
     }
     for (const [key, reason] of blocked) {
       if (this.#written.get(key) === reason) continue;
+      if (!goOn()) return;
       const news = await setBlocked(this.#db, key, reason, now);
       this.#written.set(key, reason);
       if (!news) continue;

@@ -30,32 +30,31 @@ function freeSlots(candidate: Candidate): number[] {
     .slice(0, free);
 }
 
-/** A place taken by a run of a minute is worth waiting for this long, rather than failing twice in the same place. */
+/** A job that is to be placed; `now` in epoch ms. */
+export interface Wish extends Turn {
+  readonly needs: Needs;
+  readonly now: number;
+}
+
+/** Another instance is worth waiting for this long, rather than failing twice in the same place. */
 const AVOIDED_MS = 30_000;
 
 /**
- * Where the job goes: not where it failed, if there is another place or one may soon be free; then to the least loaded; a repeated one to the
- * largest memory among equals, as it may have lacked it; else equals take turns. Null: no able place is free, or
- * none is empty as a suspect needs it.
+ * Where the job goes: not where its last attempt ended, if there is another place; then to the least loaded; a repeated
+ * one to the largest memory among equals, as it may have lacked it; else equals take turns. Null: no able place is free,
+ * none is empty as a suspect needs it, or only the one to avoid is.
  */
-export function bestSeat(
-  seats: readonly Seat[],
-  { job, lane }: Turn,
-  needs: Needs,
-  cursor: number,
-  now: number,
-): Seat | null {
-  const avoids = now - job.notBefore < AVOIDED_MS && mayGoElsewhere(seats, job, needs);
+export function bestSeat(seats: readonly Seat[], wish: Wish, cursor: number): Seat | null {
+  const { job, lane } = wish;
   const turn = (seat: Seat): number => (seat.index - cursor + seats.length) % seats.length;
   const order = (a: Seat, b: Seat): number =>
-    failedThere(a, job) - failedThere(b, job) ||
+    wasThere(a, job) - wasThere(b, job) ||
     load(a) - load(b) ||
     doubt(a) - doubt(b) ||
     (job.attemptCount > 0 ? memory(b) - memory(a) : 0) ||
     turn(a) - turn(b);
-  return seats
-    .filter((seat) => isFree(seat, job, needs) && (!lane.isSuspect || seat.busy === 0))
-    .filter((seat) => !avoids || failedThere(seat, job) === 0)
+  return placesFor(seats, wish)
+    .filter((seat) => !lane.isSuspect || seat.busy === 0)
     .reduce<Seat | null>((best, seat) => (best && order(best, seat) <= 0 ? best : seat), null);
 }
 
@@ -72,33 +71,29 @@ export function sitDown(seat: Seat, { lane }: Turn): number {
  * Keeps the emptiest instance free of further jobs until a suspect can have it, else one with several places would never
  * be empty. Not one with prompts of others: nobody knows when those end. True when there is one to wait for.
  */
-export function reserveFor(seats: readonly Seat[], job: PendingJob, needs: Needs): boolean {
-  const waiting = seats.filter((seat) => isFree(seat, job, needs) && seat.candidate.foreignPrompts === 0);
-  const [emptiest] = waiting.sort(
-    (a, b) => failedThere(a, job) - failedThere(b, job) || a.busy - b.busy || a.index - b.index,
-  );
+export function reserveFor(seats: readonly Seat[], wish: Wish): boolean {
+  const [emptiest] = placesFor(seats, wish)
+    .filter((seat) => seat.candidate.foreignPrompts === 0)
+    .sort((a, b) => wasThere(a, wish.job) - wasThere(b, wish.job) || a.busy - b.busy || a.index - b.index);
   if (!emptiest) return false;
   close(emptiest);
   return true;
 }
 
-/** To an instance that takes such jobs, and has other work now or not. */
-function mayGoElsewhere(seats: readonly Seat[], job: PendingJob, needs: Needs): boolean {
-  return seats.some(
-    (seat) =>
-      failedThere(seat, job) === 0 && isOpen(seat.candidate) && isAble(seat.candidate, job.needsKey, needs),
-  );
-}
-
-function isFree(seat: Seat, job: PendingJob, needs: Needs): boolean {
-  return seat.freeSlots.length > 0 && isAble(seat.candidate, job.needsKey, needs);
+/** Free places of able instances, without the one to avoid while there is another that takes such jobs, busy or not. */
+function placesFor(seats: readonly Seat[], { job, lane, needs, now }: Wish): Seat[] {
+  const able = seats.filter(({ candidate }) => isOpen(candidate) && isAble(candidate, job.needsKey, needs));
+  const free = able.filter((seat) => seat.freeSlots.length > 0);
+  if (lane.avoids === null || now - job.notBefore >= AVOIDED_MS) return free;
+  const others = (seat: Seat): boolean => seat.candidate.id !== lane.avoids;
+  return able.some(others) ? free.filter(others) : free;
 }
 
 function close(seat: Seat): void {
   seat.freeSlots.length = 0;
 }
 
-function failedThere({ candidate }: Seat, job: PendingJob): number {
+function wasThere({ candidate }: Seat, job: PendingJob): number {
   return job.attemptCount > 0 && job.lastInstanceId === candidate.id ? 1 : 0;
 }
 

@@ -75,7 +75,7 @@ describe('the reason a class of jobs is left waiting', () => {
 });
 
 describe('the reason a lane is held back', () => {
-  const lane = { tenant: 't', needsKey: 'key', isRetry: false, isSuspect: false };
+  const lane = { tenant: 't', needsKey: 'key', isRetry: false, isSuspect: false, avoids: null };
   const recent = { all: 40, retries: 4 };
 
   it('names the limit of repeated attempts, once it is reached and to those alone', () => {

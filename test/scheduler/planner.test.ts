@@ -258,6 +258,25 @@ describe('a repeated attempt', () => {
     expect(go(0, [a, { ...busy, breaker: 'OPEN' }])).toMatchObject([{ instanceId: 'a' }]);
   });
 
+  it('holds up no other while it waits for another instance', () => {
+    const fleet = [candidate({ id: 'a' }), candidate({ id: 'b', takenSlots: [0] })];
+    const due = { notBefore: NOW, createdAt: 1, attemptCount: 1 };
+    const waits = pendingJob({ id: 'waits', ...due, chargedAttempts: 1, lastInstanceId: 'a' });
+    const elsewhere = pendingJob({ id: 'elsewhere', ...due, chargedAttempts: 1, lastInstanceId: 'b' });
+    const forgotten = pendingJob({ id: 'forgotten', ...due, lastInstanceId: 'a' });
+    const suspect = pendingJob({ id: 'suspect', ...due, crashes: 1, lastInstanceId: 'a' });
+    const first = pendingJob({ id: 'first', createdAt: 2 });
+    for (const [job, ...behind] of [
+      [waits, elsewhere],
+      [waits, first],
+      [suspect, first],
+      [forgotten],
+    ] as const) {
+      const { assignments } = plan(state([job, ...behind], { candidates: fleet }), NOW);
+      expect(assignments.map((a) => a.jobId)).toEqual([behind[0]?.id ?? 'forgotten']);
+    }
+  });
+
   it('prefers more memory among equals, as a first attempt does not', () => {
     const small = candidate({ id: 'small', vramBytes: 8e9 });
     const large = candidate({ id: 'large', vramBytes: 24e9 });

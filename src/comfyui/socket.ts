@@ -136,6 +136,11 @@ export class ComfySocket implements Service {
     };
     this.#state = 'connecting';
     this.#connection = connection;
+    // the library's own limit is one of silence: a server that drips its answer would never reach it
+    connection.timer = this.#options.clock.after(this.#tuning.handshakeTimeoutMs, () => {
+      connection.error = 'no handshake in time';
+      socket.terminate();
+    });
     this.#lastStatusAt = null;
     socket.on('open', () => this.#onOpen(connection));
     socket.on('message', (data, isBinary) => this.#onMessage(connection, data, isBinary));
@@ -143,7 +148,7 @@ export class ComfySocket implements Service {
       connection.unanswered = 0;
     });
     socket.on('error', (error) => {
-      connection.error = error.message;
+      connection.error ||= error.message;
     });
     socket.on('close', (code) => this.#onClose(connection, code));
   }
@@ -151,6 +156,7 @@ export class ComfySocket implements Service {
   #onOpen(connection: Connection): void {
     // must be the first message: after any other one ComfyUI ignores the flags
     connection.socket.send(FEATURE_FLAGS);
+    connection.timer?.cancel();
     connection.openedAt = this.#options.clock.monotonic();
     this.#endDial();
     this.#state = 'open';

@@ -109,7 +109,7 @@ describe('postPrompt', () => {
     });
   });
 
-  it('calls an answer that does not come in time ambiguous', async () => {
+  it('calls an answer that does not come in time ambiguous (F26)', async () => {
     const server = await serve(() => undefined);
     const clock = new VirtualClock();
     const http = await clientOf(server.url, clock);
@@ -378,7 +378,7 @@ describe('view', () => {
     await expect(reading).rejects.toThrow();
   });
 
-  it('gives up on a server that takes the request and says nothing', async () => {
+  it('gives up on a server that takes the request and says nothing (F26)', async () => {
     const clock = new VirtualClock();
     const server = await serve(() => undefined);
     const http = await clientOf(server.url, clock);

@@ -169,7 +169,7 @@ describe('pings', () => {
     expect(closes).toEqual([]);
   });
 
-  it('find a connection dead after two without an answer', async () => {
+  it('find a connection dead after two without an answer (F26)', async () => {
     const server = await serve(undefined, { answerPings: false });
     const { clock, closes } = await open(server.url);
     const served = await connection(server);
@@ -197,6 +197,27 @@ describe('reconnecting', () => {
     expect(rig.opened).toEqual(['first', 'second']);
   });
 
+  it('gives up a dial that is answered byte by byte, and dials again (F26)', async () => {
+    const dripping = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nx-slow: ');
+      const drip = setInterval(() => socket.write('x'), 10);
+      socket.on('close', () => clearInterval(drip));
+    });
+    await new Promise<void>((resolve) => dripping.listen(0, '127.0.0.1', resolve));
+    ends.push(() => new Promise((resolve) => dripping.close(() => resolve())));
+    const address = dripping.address();
+    const { socket, clock, closes } = await open(
+      `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`,
+    );
+    expect(socket.state).toBe('connecting');
+    await clock.advance(5000);
+    await eventually(() => closes.length === 1);
+    expect(closes[0]).toMatchObject({ wasOpen: false, message: 'no handshake in time' });
+    await clock.advance(0);
+    expect(socket.state).toBe('connecting');
+  });
+
   it('waits longer after each failure, up to a limit', async () => {
     const refusing = createServer((socket) => socket.destroy());
     await new Promise<void>((resolve) => refusing.listen(0, '127.0.0.1', resolve));
@@ -215,7 +236,7 @@ describe('reconnecting', () => {
     expect(rig.closes.every((close) => !close.wasOpen && close.reason === 'lost')).toBe(true);
   });
 
-  it('closes the old connection before it opens the next one when it is replaced', async () => {
+  it('closes the old connection before it opens the next one when it is replaced (F14)', async () => {
     const order: string[] = [];
     const server = await serve(({ socket }) => {
       const number = order.filter((word) => word.startsWith('open')).length + 1;

@@ -9,7 +9,7 @@ describe('the client id of the next connection', () => {
     expect(nextClientId({ ...BEFORE, inUse: true }, fresh)).toBe('old');
   });
 
-  it('is a new one when nothing runs', () => {
+  it('is a new one when nothing runs (F14)', () => {
     expect(nextClientId(BEFORE, fresh)).toBe('new');
   });
 

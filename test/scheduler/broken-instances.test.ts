@@ -53,6 +53,26 @@ describe('a worker that is dead behind a healthy face', () => {
   });
 });
 
+describe('a server that stops publishing in the middle of a run', () => {
+  it('finishes its jobs all the same, and its silence is noticed (F15)', async () => {
+    const rig = await startRig();
+    await eventually(() => rig.fleet.instances()[0]?.listening);
+    const id = await rig.submit(sleepGraph(1, 10));
+    await eventually(() => rig.executions().length === 1);
+    rig.simulator.control.setFaults({ deafSockets: true });
+    expect((await rig.ended(id)).status).toBe('COMPLETED');
+    expect(rig.executions()).toHaveLength(1);
+    // with the next prompt it shows that the socket is deaf; it is replaced, under another client id
+    expect((await rig.ended(await rig.submit(sleepGraph(0.1)))).status).toBe('COMPLETED');
+    rig.simulator.control.setFaults({ deafSockets: false });
+    await eventually(async () => {
+      await rig.ended(await rig.submit(sleepGraph(0.02)));
+      return new Set(rig.executions().map((run) => run.clientId)).size > 1;
+    });
+    await rig.judged();
+  });
+});
+
 describe('an instance that takes its time to start', () => {
   it('costs its jobs nothing: they wait, and say for what (F30)', async () => {
     const rig = await startRig();

@@ -45,6 +45,10 @@ export interface RigOptions {
   readonly config?: Partial<Config>;
   /** What the gateway stores its files through; default: the disk itself. */
   readonly wrapStorage?: (disk: DiskStore) => BlobStore;
+  /** Prompts at once on each instance; default 1. */
+  readonly capacity?: number;
+  /** Default: the system's. */
+  readonly clock?: Clock;
 }
 
 /** What a restart replaces: everything in memory. */

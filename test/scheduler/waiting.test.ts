@@ -9,7 +9,7 @@ const NOT_ALONE = 'an instance went down with the job, so it waits for one witho
 /** Gives a waiting job a past, and tells the scheduler that its row changed. */
 async function withPast(gateway: Rig, jobId: string, past: Partial<JobsTable>): Promise<void> {
   await gateway.store.db.updateTable('jobs').set(past).where('id', '=', jobId).execute();
-  gateway.bus.publish({ kind: 'hint', hint: 'job-queued', jobId, at: Date.now() });
+  gateway.bus.publish({ kind: 'hint', hint: 'job-queued', jobId });
 }
 
 /** A person queues a prompt of its own. */

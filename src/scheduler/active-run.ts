@@ -20,6 +20,7 @@ import type { InputFiles } from './input-files.ts';
 import { LiveFeed } from './live-feed.ts';
 import { type KnownOutput, OutputCollector, type OutputConfig } from './outputs.ts';
 import type { NodeFailure } from './run-faults.ts';
+import { RunStory } from './run-story.ts';
 import type { TransferGate } from './transfer-gate.ts';
 import { type RunNews, type RunView, startView, translate } from './translate.ts';
 import type { Reached } from './verdict.ts';
@@ -104,10 +105,7 @@ export class ActiveRun {
   releaseClientId: () => void = () => undefined;
   #view: RunView;
   #seq: number;
-  #reached: Reached = 'waiting';
-  /** Its socket has been open since the POST, so that nothing said was missed. */
-  #heardAll = false;
-  #succeeded = false;
+  readonly #story = new RunStory();
   readonly #interrupt = new AbortController();
   readonly #stop = new AbortController();
   readonly #deadline: Timer;
@@ -193,35 +191,33 @@ export class ActiveRun {
 
   /** ComfyUI works on it now, so that what names no prompt is about this one. */
   get isRunning(): boolean {
-    return this.#reached === 'running' && !this.ended;
+    return this.#story.reached === 'running';
   }
 
   get reached(): Reached {
-    return this.ended ? 'over' : this.#reached;
+    return this.#story.reached;
   }
 
   /** It succeeded, and each of its outputs was announced to us: history could add nothing. */
   get isFullyTold(): boolean {
-    return this.#succeeded && this.blocked === null;
+    return this.#story.succeededInFull && this.blocked === null;
   }
 
   /** The prompt is about to be posted, with the client id of the ticket. */
   beginPost({ clientId, done }: ClientIdTicket): void {
     const { member } = this.subject;
     const busy = this.parts.isBusy(member.id) || member.state().instance.foreignPrompts > 0;
-    this.#reach(busy ? 'waiting' : 'maybe-running');
+    this.#story.posted(busy, member.hears(clientId));
     this.clientId = clientId;
     this.releaseClientId = done;
     this.posted = 'unanswered';
     this.postedAt = this.parts.clock.monotonic();
     this.lastHeardAt = this.postedAt;
-    this.#heardAll = member.hears(clientId);
   }
 
   /** It was seen in the queue. */
   seenQueued(running: boolean, ahead: number): void {
-    if (running) this.#reach('running');
-    else if (ahead === 0) this.#reach('maybe-running');
+    this.#story.queued(running, ahead);
   }
 
   /** One message about this prompt. */
@@ -235,20 +231,16 @@ export class ActiveRun {
 
   /** The socket opened or closed. */
   socketChanged(gone: boolean): void {
-    this.#heardAll = false;
+    this.#story.interrupted();
     if (gone) this.wasGone = true;
     this.lookSoon = true;
     this.alarm.ring();
   }
 
-  #reach(reached: Reached): void {
-    if (this.#reached !== 'running') this.#reached = reached;
-  }
-
   #hear(news: RunNews): void {
     switch (news.type) {
       case 'live':
-        if (news.event.type === 'node' || news.event.type === 'progress') this.#reach('running');
+        if (news.event.type === 'node' || news.event.type === 'progress') this.#story.begun();
         this.feed.event(news.event);
         return;
       case 'picture':
@@ -261,15 +253,16 @@ export class ActiveRun {
         this.outputs.take(news.node, news.shown, news.output);
         return;
       case 'begun':
-        this.#reach('running');
+        this.#story.begun();
         return;
       case 'over':
-        this.#succeeded ||= news.succeeded && this.#heardAll;
+        this.#story.over(news.succeeded);
         this.overAt ??= this.parts.clock.monotonic();
         this.alarm.ring();
         return;
       case 'ended':
         this.ended = true;
+        this.#story.ended();
         this.lookSoon = true;
         this.alarm.ring();
         return;

@@ -1,7 +1,6 @@
 /** A write of a run that must not be lost because the store is away, or full, for a while. */
 import { type Clock, pause } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { ActiveRun } from './active-run.ts';
 
 const STORE_RETRY_MS = 1000;
 
@@ -31,8 +30,15 @@ export async function insistOn<T>(
   }
 }
 
+/** What it takes of a run. */
+interface Insistent {
+  readonly parts: Pick<InsistParts, 'clock'>;
+  readonly logger: Logger;
+  readonly stopSignal: AbortSignal;
+}
+
 /** Tries again until it works; null when the process stops first. */
-export async function insist<T>(run: ActiveRun, work: () => Promise<T>): Promise<T | null> {
+export async function insist<T>(run: Insistent, work: () => Promise<T>): Promise<T | null> {
   const { clock } = run.parts;
   const done = await insistOn({ clock, logger: run.logger, signal: run.stopSignal }, work);
   return done === 'given up' ? null : done;

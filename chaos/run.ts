@@ -6,13 +6,27 @@
 import { parseArgs } from 'node:util';
 import { printReport, type Scenario } from './scenario.ts';
 import { diskFull } from './scenarios/disk-full.ts';
+import { fastFail } from './scenarios/fast-fail.ts';
+import { historyRace } from './scenarios/history-race.ts';
+import { hostile } from './scenarios/hostile.ts';
 import { kills } from './scenarios/kills.ts';
 import { labels } from './scenarios/labels.ts';
+import { loopLag } from './scenarios/loop-lag.ts';
+import { noSocket } from './scenarios/no-socket.ts';
+import { poison } from './scenarios/poison.ts';
+import { redispatch } from './scenarios/redispatch.ts';
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'disk-full': diskFull,
+  'fast-fail': fastFail,
+  'history-race': historyRace,
+  hostile,
   kills,
   labels,
+  'loop-lag': loopLag,
+  'no-socket': noSocket,
+  poison,
+  redispatch,
 };
 
 const { values, positionals } = parseArgs({

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import sharp from 'sharp';
-import { encodeGlobalId } from '../../src/graphql/global-id.ts';
+import { globalId } from '../../src/graphql/global-id.ts';
 import type { JsonObject } from '../../src/lib/json.ts';
 import { TestClient } from '../../test/support/graphql-client.ts';
 import { aftermath, bareId, countOf, startAll, tally, untilIdle } from '../load.ts';
@@ -192,7 +192,7 @@ class Rounds {
     const id = this.acknowledged.at(-1);
     if (!id) return;
     const { data, errors } = await this.#client.ask<{ cancelJob: { __typename: string } }>(CANCEL, {
-      id: encodeGlobalId('Job', id),
+      id: globalId('Job', id),
     });
     this.#note(true, `cancel: ${data?.cancelJob.__typename ?? 'refused'}`, Boolean(data), errors);
   }

@@ -81,7 +81,9 @@ const OPTIONS: ts.CompilerOptions = {
 
 async function removeStale(): Promise<void> {
   for (const name of await readdir(FOLDER)) {
-    const { mtimeMs } = await stat(join(FOLDER, name));
-    if (Date.now() - mtimeMs > STALE_MS) await rm(join(FOLDER, name), { recursive: true, force: true });
+    // undefined: another process was quicker
+    const found = await stat(join(FOLDER, name)).catch(() => undefined);
+    if (found && Date.now() - found.mtimeMs > STALE_MS)
+      await rm(join(FOLDER, name), { recursive: true, force: true });
   }
 }

@@ -6,18 +6,17 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Faults } from '../src/simulator/faults.ts';
 import { type ExecutionRecord, type PromptRecord, RunLog } from '../src/simulator/run-log.ts';
 import { compile } from './compile.ts';
+import { bareEnvironment, type Env, QUICK } from './environment.ts';
+import { answers, freePort } from './ports.ts';
 
 /** How a process ended: its exit code, or the signal that ended it. */
 export type Exit = number | NodeJS.Signals;
-
-type Env = Readonly<Record<string, string>>;
 
 interface ProgramOptions {
   readonly args: readonly string[];
@@ -69,7 +68,7 @@ export class Program {
     closeSync(log);
   }
 
-  async serving(withinMs = 20_000): Promise<void> {
+  async serving(withinMs = 60_000): Promise<void> {
     const deadline = performance.now() + withinMs;
     for (;;) {
       if (await answers(`${this.url}${this.#options.path}`)) return;
@@ -259,50 +258,4 @@ export async function withGround<T>(work: (ground: Ground) => Promise<T>): Promi
       console.log(`  kept: ${folder}`);
     } else await ground.end();
   }
-}
-
-/** Everything found out by asking is found out soon: for rounds that bring about in minutes what takes days. */
-const QUICK: Env = {
-  HOST: '127.0.0.1',
-  LOG_LEVEL: 'info',
-  DATABASE_SYNCHRONOUS: 'NORMAL',
-  PROBE_INTERVAL_MS: '250',
-  PROBE_TIMEOUT_MS: '1000',
-  RECONCILE_INTERVAL_MS: '500',
-  SILENCE_MS: '2000',
-  REFUSED_LOST_MS: '1500',
-  UNREACHABLE_LOST_MS: '4000',
-  SUBMIT_GRACE_MS: '2000',
-  BREAKER_OPEN_MS: '500',
-  RETRY_BASE_MS: '20',
-  RETRY_CAP_MS: '200',
-};
-
-/** Nothing of the settings of whoever runs the scenario. */
-function bareEnvironment(): Env {
-  const { PATH = '', HOME = '', TMPDIR } = process.env;
-  return { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }) };
-}
-
-/** With any status. */
-export async function answers(url: string): Promise<boolean> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(1000) });
-    await response.arrayBuffer();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Free a moment ago: nothing else on this machine takes it in between. */
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

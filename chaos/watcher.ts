@@ -6,7 +6,7 @@ import type { JobStatus } from '../src/domain/job.ts';
 import { parseEventCursor } from '../src/graphql/cursors.ts';
 import { rawId } from '../src/graphql/global-id.ts';
 import type { SeenEvent, SubscriberLog } from '../test/support/history/evidence.ts';
-import { answers } from './processes.ts';
+import { answers } from './ports.ts';
 
 const EVENTS = `subscription Events($id: ID!, $after: String) {
   jobEvents(id: $id, after: $after) { __typename cursor job { status } }
@@ -69,12 +69,15 @@ export class Watcher {
 
   async #follow(id: string): Promise<void> {
     let after: string | null = null;
-    for (let first = true; !this.#left; first = false) {
-      if (!first) this.reconnected += 1;
+    for (;;) {
       await this.#untilUp();
+      if (this.#left) return;
       const seen = await this.#listen(id, after);
+      if (seen.ended || this.#left) return;
       after = seen.after;
-      if (seen.ended) return;
+      this.reconnected += 1;
+      // It may still answer for a moment.
+      await sleep(PAUSE_MS);
     }
   }
 
@@ -106,8 +109,7 @@ export class Watcher {
         ended ||= this.#note(id, data.jobEvents);
       }
     } catch {
-      // the gateway went away, or is about to: it may still answer for a moment
-      await sleep(PAUSE_MS);
+      // the gateway went away
     }
     return { after, ended };
   }

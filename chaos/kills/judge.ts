@@ -35,6 +35,8 @@ export interface Judgement {
   readonly moments: ReadonlyMap<Moment | 'only waiting' | 'nothing', number>;
   /** Jobs that an instance had when it was killed. */
   readonly inFlight: number;
+  /** What watchers were told instead of events. */
+  readonly watcherErrors: readonly string[];
   /** From the death of an instance to the next attempt of a job it had, in ms. */
   readonly redispatchMs: readonly number[];
 }
@@ -80,6 +82,7 @@ async function judgeStore(
     repeats: jobs.flatMap((one) => repeatsOf(one, round, ranAt(executions))),
     moments: momentsOf(round),
     inFlight: round.instanceKills.reduce((sum, { open }) => sum + open.length, 0),
+    watcherErrors: round.watchers.flatMap(({ errors }) => errors),
     redispatchMs: round.instanceKills.flatMap((kill) => redispatches(kill, jobs)),
   };
 }

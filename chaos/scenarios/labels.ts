@@ -84,7 +84,7 @@ async function dieAt(
     try {
       await crashAndCheck(scene, crashAt);
     } catch (error) {
-      tally.failures.push(`seed ${seed}, ${crashAt}: ${String(error)}`);
+      tally.failures.push(`seed ${seed}, ${crashAt}: ${shortened(error)}`);
       return;
     }
     tally.hits.set(point, (tally.hits.get(point) ?? 0) + 1);
@@ -93,7 +93,7 @@ async function dieAt(
     await scene.judge();
     tally.judged += 1;
   } catch (error) {
-    tally.failures.push(`seed ${seed}, its history: ${String(error)}`);
+    tally.failures.push(`seed ${seed}, its history: ${shortened(error)}`);
   }
 }
 
@@ -115,6 +115,11 @@ function findingsOf({ hits, failures, judged, lines }: Tally, seeds: number): Fi
       met: judged === lines,
     },
   ];
+}
+
+/** Without the log that may come with it. */
+function shortened(error: unknown): string {
+  return String(error).slice(0, 500);
 }
 
 function shuffled<T>(values: readonly T[], random: () => number): T[] {

@@ -72,7 +72,11 @@ export async function queueLength(client: TestClient): Promise<QueueLength> {
 /** Waits until nothing waits and nothing runs; says how far it is. @throws when it takes longer than allowed. */
 export async function untilIdle(
   client: TestClient,
-  options: { readonly withinMs: number; readonly say: (line: string) => void; readonly onWait?: () => void },
+  options: {
+    readonly withinMs: number;
+    readonly say: (line: string) => void;
+    readonly onWait?: () => Promise<void>;
+  },
 ): Promise<void> {
   const startedAt = performance.now();
   let saidAt = startedAt;
@@ -86,7 +90,7 @@ export async function untilIdle(
       options.say(line);
       saidAt = now;
     }
-    options.onWait?.();
+    await options.onWait?.();
     await sleep(100);
   }
 }

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { request } from 'undici';
 import { quantile } from '../../bench/statistics.ts';
 import { TestClient } from '../../test/support/graphql-client.ts';
 import { sleepGraph } from '../../test/support/graphs.ts';
@@ -102,8 +103,8 @@ async function listen(client: TestClient, heard: { updates: number }): Promise<v
 async function download(url: string, signal: AbortSignal): Promise<number> {
   let bytes = 0;
   while (!signal.aborted) {
-    const response = await fetch(url);
-    for await (const piece of response.body ?? []) bytes += piece.length;
+    const { body } = await request(url);
+    for await (const piece of body) bytes += (piece as Buffer).length;
   }
   return bytes;
 }

@@ -20,6 +20,8 @@ export interface HistoryEntry {
   readonly outputs: JsonObject;
   /** Node of the submitted graph for each node that ran, where they differ. */
   readonly displayNodes: ReadonlyMap<string, string>;
+  /** The output nodes it was to run: those that were found valid. Null where the server does not say. */
+  readonly asked: readonly string[] | null;
   /** ComfyUI's own clock, epoch ms. */
   readonly startedAt: number | null;
   readonly endedAt: number | null;
@@ -66,6 +68,7 @@ export function parseHistoryEntry(promptId: string, value: unknown): HistoryEntr
     messages,
     outputs: objectField(entry, 'outputs') ?? {},
     displayNodes: displayNodes(objectField(entry, 'meta') ?? {}),
+    asked: askedNodes(entry),
     startedAt: timestamp(messages.find((message) => message.type === 'execution_start')),
     endedAt: timestamp(messages.findLast((message) => ENDS.includes(message.type))),
   };
@@ -92,6 +95,12 @@ export function decideEnd(entry: HistoryEntry): PromptEnd {
 function historyMessage(value: Json): HistoryMessage[] {
   if (!Array.isArray(value) || typeof value[0] !== 'string') return [];
   return [{ type: value[0], data: asJsonObject(value[1]) ?? {} }];
+}
+
+/** The last of [number, id, graph, extra data, output nodes]. */
+function askedNodes(entry: JsonObject): string[] | null {
+  const asked = listField(entry, 'prompt')[4];
+  return Array.isArray(asked) ? asked.filter((node) => typeof node === 'string') : null;
 }
 
 function displayNodes(meta: JsonObject): Map<string, string> {

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { assert } from '../lib/assert.ts';
-import type { Json, JsonObject } from '../lib/json.ts';
+import { isObject, type Json, type JsonObject } from '../lib/json.ts';
 import { type HistoryEntry, parseHistoryReply } from './history.ts';
 import type { HttpFailure } from './http-failure.ts';
 import { discard, type HttpResult, type HttpTransport, statusFailure } from './http-transport.ts';
@@ -135,6 +135,14 @@ export class ComfyHttp {
 
   async getObjectInfo(options: CallOptions): Promise<HttpResult<ObjectInfo>> {
     return this.#read(get('/object_info', options), MAX_BYTES.objectInfo, parseObjectInfo);
+  }
+
+  /** Whether nodes of the type make what a prompt is run for; false for one that the server does not have. */
+  async isOutputNode(nodeType: string, options: CallOptions): Promise<HttpResult<boolean>> {
+    const call = get(`/object_info/${encodeURIComponent(nodeType)}`, options);
+    return this.#read(call, MAX_BYTES.objectInfo, (value) =>
+      isObject(value) ? isObject(value[nodeType]) && value[nodeType].output_node === true : null,
+    );
   }
 
   /** Stores a file without overwriting; use the answered name in the graph, the server may have chosen another. */

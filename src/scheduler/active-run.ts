@@ -85,6 +85,8 @@ export class ActiveRun {
   posted: Posted;
   /** Monotonic ms; of an adopted run, when its attempt was written. */
   postedAt: number;
+  /** The instance said that it took the prompt, and all of it. */
+  takenWhole = false;
   /** The client id its messages go to; null when not known. */
   clientId: string | null = null;
   /** Something happened that a look should follow. */

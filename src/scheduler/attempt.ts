@@ -142,6 +142,7 @@ async function post(run: ActiveRun, graph: Graph): Promise<Step<null>> {
   if (reply.kind === 'accepted') {
     run.crashAt('post:accepted');
     run.posted = 'accepted';
+    run.takenWhole = true;
     member.expectStatus(run.postedAt);
     await insist(run, () => recorder.running(attempt.id, term));
     return { go: null };

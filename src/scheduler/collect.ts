@@ -5,6 +5,7 @@ import { isObject, type JsonObject } from '../lib/json.ts';
 import type { ActiveRun } from './active-run.ts';
 import { insist } from './insist.ts';
 import { failed, INTERRUPTED, type Outcome } from './outcome.ts';
+import { refusedPart } from './refused-part.ts';
 import { resultSender } from './result-sender.ts';
 import { faultOfEnd, faultOfError } from './run-faults.ts';
 import { nodeOfGraph } from './translate.ts';
@@ -17,6 +18,8 @@ export async function collect(run: ActiveRun, entry: HistoryEntry): Promise<Outc
   const problem =
     faultOfEnd(decideEnd(entry), graph) ?? (run.blocked ? faultOfError(run.blocked, graph) : null);
   if (problem) return failed(problem, runMs);
+  const refused = await refusedPart(run, entry);
+  if (refused) return failed(refused, runMs);
   for (const [node, output] of Object.entries(entry.outputs)) {
     const shown = nodeOfGraph(graph, entry.displayNodes.get(node) ?? node) ?? nodeOfGraph(graph, node);
     // a node that is neither of the graph nor made by one of its nodes has nothing to give

@@ -136,6 +136,13 @@ describe('decideEnd', () => {
 });
 
 describe('parseHistoryReply', () => {
+  it('tells which output nodes were to be run', () => {
+    for (const { name, entry } of recorded) expect(entry.asked?.length, name).toBeGreaterThan(0);
+    const reply = parseHistoryReply({ p: { outputs: {}, prompt: [1, 'p', {}, {}, ['9', 4]] } }, 'p');
+    expect(reply).toMatchObject({ kind: 'entry', entry: { asked: ['9'] } });
+    expect(parseHistoryReply({ p: { outputs: {} } }, 'p')).toMatchObject({ entry: { asked: null } });
+  });
+
   it('knows an absent prompt from a broken answer', () => {
     expect(parseHistoryReply({}, 'p')).toEqual({ kind: 'absent' });
     expect(parseHistoryReply([], 'p').kind).toBe('malformed');

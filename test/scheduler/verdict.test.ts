@@ -22,6 +22,7 @@ const ENTRY: HistoryEntry = {
   messages: [],
   outputs: {},
   displayNodes: new Map(),
+  asked: null,
   startedAt: null,
   endedAt: null,
 };

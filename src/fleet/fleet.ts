@@ -12,7 +12,8 @@ import { findClientId, findInventories } from '../store/instances.ts';
 import type { Store } from '../store/open.ts';
 import { settingOrCreate } from '../store/settings.ts';
 import type { InstanceState } from './instance-state.ts';
-import { Member, type MemberEvents } from './member.ts';
+import { Member } from './member.ts';
+import type { MemberEvents } from './member-options.ts';
 import { registerInstances } from './registry.ts';
 
 export interface FleetOptions {

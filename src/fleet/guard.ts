@@ -103,7 +103,9 @@ export class Guard implements Service {
     const { clock, random, spare, breaker, logger, onChange } = this.#options;
     const before = this.#record;
     const now = clock.monotonic();
-    const after = nextBreaker(before, event, { now, spare: spare(), random }, breaker);
+    // nothing else asks for it, and every job that succeeds comes by here
+    const isSpare = event.kind === 'quick-failure' && spare();
+    const after = nextBreaker(before, event, { now, spare: isSpare, random }, breaker);
     this.#record = after;
     if (after.state === before.state && after.reason === before.reason) return;
     logger.info({ from: before.state, to: after.state, reason: after.reason }, 'the breaker changed');

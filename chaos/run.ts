@@ -15,6 +15,7 @@ import { loopLag } from './scenarios/loop-lag.ts';
 import { noSocket } from './scenarios/no-socket.ts';
 import { poison } from './scenarios/poison.ts';
 import { redispatch } from './scenarios/redispatch.ts';
+import { soak } from './scenarios/soak.ts';
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'disk-full': diskFull,
@@ -27,6 +28,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'no-socket': noSocket,
   poison,
   redispatch,
+  soak,
 };
 
 const { values, positionals } = parseArgs({

@@ -132,7 +132,8 @@ export class OutputCollector {
     const ordinal = this.#pictures.get(node) ?? 0;
     this.#pictures.set(node, ordinal + 1);
     const filename = `${node.replace(/[^\w-]+/g, '_')}_${ordinal}.${mimeType === 'image/jpeg' ? 'jpg' : 'png'}`;
-    if (this.#fatal || !this.#allows('heldBytes', image.byteLength, node)) return;
+    if (this.#fatal || this.#taken.has(placeOf(node, ordinal))) return;
+    if (!this.#allows('heldBytes', image.byteLength, node)) return;
     this.#once(node, ordinal, async () => {
       const stored = await this.#storePicture(image, filename);
       this.#budget.giveBack('heldBytes', image.byteLength);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { NewJob } from '../../src/jobs/queue-writer.ts';
 import type { JobsTable } from '../../src/store/schema.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Rig, sleepGraph, startRig } from './rig.ts';
@@ -6,19 +7,40 @@ import { type Rig, sleepGraph, startRig } from './rig.ts';
 const RETRIES_LIMITED = 'much fails at the moment, so repeated attempts are limited to 10 % of all';
 const NOT_ALONE = 'an instance went down with the job, so it waits for one without any other prompt';
 
-/** Gives a waiting job a past, and tells the scheduler that its row changed. */
-async function withPast(gateway: Rig, jobId: string, past: Partial<JobsTable>): Promise<void> {
-  await gateway.store.db.updateTable('jobs').set(past).where('id', '=', jobId).execute();
+/** Changes the row of a waiting job, and tells the scheduler so. */
+async function change(gateway: Rig, jobId: string, changes: Partial<JobsTable>): Promise<void> {
+  await gateway.store.db.updateTable('jobs').set(changes).where('id', '=', jobId).execute();
   gateway.bus.publish({ kind: 'hint', hint: 'job-queued', jobId });
 }
 
-/** A person queues a prompt of its own. */
-async function somebodyWorks(gateway: Rig, seconds: number): Promise<void> {
+/** A job that has a past when the scheduler hears of it first. */
+async function submitWithPast(
+  gateway: Rig,
+  past: Partial<JobsTable>,
+  differences: Partial<NewJob> = {},
+  seconds = 0.02,
+): Promise<string> {
+  const { bus } = gateway;
+  const publish = bus.publish.bind(bus);
+  bus.publish = (message) => {
+    if (message.kind !== 'hint') publish(message);
+  };
+  const id = await gateway.submit(sleepGraph(seconds), differences);
+  bus.publish = publish;
+  await change(gateway, id, past);
+  return id;
+}
+
+/** A person queues a prompt of its own; answers the way to end it. */
+async function somebodyWorks(gateway: Rig): Promise<() => Promise<void>> {
   const { url } = gateway.simulator;
-  const prompt = { prompt: sleepGraph(seconds), client_id: 'a person' };
-  const answer = await fetch(`${url}/prompt`, { method: 'POST', body: JSON.stringify(prompt) });
-  expect(answer.status).toBe(200);
+  const post = async (path: string, body: object): Promise<void> => {
+    const answer = await fetch(`${url}${path}`, { method: 'POST', body: JSON.stringify(body) });
+    expect(answer.status).toBe(200);
+  };
+  await post('/prompt', { prompt: sleepGraph(60, 1200), client_id: 'a person' });
   await eventually(() => gateway.fleet.instances()[0]?.instance.foreignPrompts === 1);
+  return () => post('/interrupt', {});
 }
 
 async function busy(gateway: Rig, seconds: number): Promise<string> {
@@ -38,20 +60,16 @@ async function waitsFor(gateway: Rig, reason: string): Promise<void> {
 describe('a job that waits for more than its turn', () => {
   it('waits for the retry budget, says so, and fails at its deadline with that reason (F44)', async () => {
     const gateway = await startRig();
-    await busy(gateway, 0.4);
-    const ids = await Promise.all(
-      Array.from({ length: 5 }, async () => {
-        const id = await gateway.submit(sleepGraph(0.02));
-        await withPast(gateway, id, { charged_attempts: 1, attempt_count: 1 });
-        return id;
-      }),
-    );
+    const ids: string[] = [];
+    for (let n = 0; n < 5; n++) {
+      ids.push(await submitWithPast(gateway, { charged_attempts: 1, attempt_count: 1 }));
+    }
     await waitsFor(gateway, RETRIES_LIMITED);
     const jobs = await Promise.all(ids.map((id) => gateway.job(id)));
     const left = jobs.filter((job) => job.status === 'PENDING').map((job) => job.id);
     expect(left).toHaveLength(2);
     const [late = '', patient = ''] = left;
-    await withPast(gateway, late, { deadline_at: Date.now() });
+    await change(gateway, late, { deadline_at: Date.now() });
     expect(await gateway.ended(late)).toMatchObject({
       status: 'FAILED',
       attemptCount: 1,
@@ -64,9 +82,8 @@ describe('a job that waits for more than its turn', () => {
 
   it('fails at its deadline while it backs off, saying that it did', async () => {
     const gateway = await startRig();
-    await busy(gateway, 0.5);
-    const id = await gateway.submit(sleepGraph(0.02), { deadlineAt: Date.now() + 700 });
-    await withPast(gateway, id, { charged_attempts: 1, attempt_count: 1, not_before: Date.now() + 60_000 });
+    const past = { charged_attempts: 1, attempt_count: 1, not_before: Date.now() + 60_000 };
+    const id = await submitWithPast(gateway, past, { deadlineAt: Date.now() + 300 });
     const { error } = await gateway.ended(id);
     expect(error?.code).toBe('DEADLINE_EXCEEDED');
     expect(error?.message).toContain('an attempt failed, and the next one was not due yet');
@@ -74,20 +91,19 @@ describe('a job that waits for more than its turn', () => {
 
   it('waits for an empty instance when one went down with it, and fails at its deadline with that reason (F41)', async () => {
     const gateway = await startRig();
-    await busy(gateway, 0.8);
-    // it runs when our job has ended
-    await somebodyWorks(gateway, 1);
-    const late = await gateway.submit(sleepGraph(0.02));
-    const patient = await gateway.submit(sleepGraph(0.02));
-    for (const id of [late, patient]) await withPast(gateway, id, { crashes: 1 });
+    const goHome = await somebodyWorks(gateway);
+    const late = await submitWithPast(gateway, { crashes: 1 });
+    const patient = await submitWithPast(gateway, { crashes: 1 });
     await waitsFor(gateway, NOT_ALONE);
-    await withPast(gateway, late, { deadline_at: Date.now() });
+    await change(gateway, late, { deadline_at: Date.now() });
     expect((await gateway.ended(late)).error).toMatchObject({
       code: 'DEADLINE_EXCEEDED',
       message: expect.stringContaining(NOT_ALONE),
     });
+    expect((await gateway.job(patient)).status).toBe('PENDING');
+    await goHome();
     expect((await gateway.ended(patient)).status).toBe('COMPLETED');
-    const [, foreign, ours] = gateway.executions();
+    const [foreign, ours] = gateway.executions();
     expect(foreign?.clientId).toBe('a person');
     expect(ours?.startedAt).toBeGreaterThanOrEqual(foreign?.endedAt ?? Number.POSITIVE_INFINITY);
   });
@@ -95,8 +111,7 @@ describe('a job that waits for more than its turn', () => {
   it('has the whole instance to itself when one went down with it (F41)', async () => {
     const gateway = await startRig({ capacity: 3 });
     const blocker = await busy(gateway, 0.4);
-    const suspect = await gateway.submit(sleepGraph(0.3));
-    await withPast(gateway, suspect, { crashes: 1, attempt_count: 1 });
+    const suspect = await submitWithPast(gateway, { crashes: 1, attempt_count: 1 }, {}, 0.3);
     const others = await Promise.all([1, 2, 3, 4].map(() => gateway.submit(sleepGraph(0.02))));
     const jobs = await Promise.all([blocker, suspect, ...others].map((id) => gateway.ended(id)));
     expect(jobs.map((job) => job.status)).toEqual(jobs.map(() => 'COMPLETED'));
@@ -111,9 +126,11 @@ describe('a job that waits for more than its turn', () => {
 
   it('is not touched by a deadline that passes while it runs', async () => {
     const gateway = await startRig();
-    const deadlineAt = Date.now() + 600;
-    const id = await gateway.submit(sleepGraph(1, 10), { deadlineAt });
+    const id = await gateway.submit(sleepGraph(0.6, 10));
     await eventually(async () => (await gateway.attempts(id))[0]?.state === 'RUNNING');
+    const deadlineAt = Date.now();
+    await change(gateway, id, { deadline_at: deadlineAt });
+    expect(await gateway.recorder.expire(id)).toBeNull();
     const job = await gateway.ended(id);
     expect(job).toMatchObject({ status: 'COMPLETED', attemptCount: 1 });
     expect(job.finishedAt).toBeGreaterThan(deadlineAt);

@@ -200,9 +200,9 @@ export class ActiveRun {
     return this.#story.reached;
   }
 
-  /** It succeeded, and each of its outputs was announced to us: history could add nothing. */
+  /** All of it was taken and succeeded, and each output was announced to us: history could add nothing. */
   get isFullyTold(): boolean {
-    return this.#story.succeededInFull && this.blocked === null;
+    return this.takenWhole && this.#story.succeededInFull && this.blocked === null;
   }
 
   /** The prompt is about to be posted, with the client id of the ticket. */

@@ -26,7 +26,7 @@ export class RunStory {
   /** It was seen in the queue. */
   queued(running: boolean, ahead: number): void {
     if (running) this.#reach('running');
-    else if (ahead === 0) this.#reach('maybe-running');
+    else this.#reach(ahead === 0 ? 'maybe-running' : 'waiting');
   }
 
   begun(): void {
@@ -48,7 +48,7 @@ export class RunStory {
     this.#reached = 'over';
   }
 
-  #reach(reached: 'maybe-running' | 'running'): void {
+  #reach(reached: Exclude<Reached, 'over'>): void {
     if (this.#reached === 'waiting' || this.#reached === 'maybe-running') this.#reached = reached;
   }
 }

@@ -13,6 +13,12 @@ describe('what is known of a run', () => {
     expect(posted({ busy: true }).reached).toBe('waiting');
   });
 
+  it('waits after all when others are seen before it', () => {
+    const story = posted();
+    story.queued(false, 1);
+    expect(story.reached).toBe('waiting');
+  });
+
   it('follows what is seen in the queue, and never falls behind what was certain', () => {
     const story = posted({ busy: true });
     story.queued(false, 1);

@@ -41,9 +41,9 @@ const TAKING_IN: readonly Line[] = [
     ['close-canceled:before-commit', 'a place that was about to become free becomes free (F8)'],
     ['output:receiving', 'an output of which the first bytes had come is fetched again (F6)'],
     ['close-canceled:after-commit', 'a place that became free is free (F8)'],
-    ['output:receiving:3', 'an output of which a part had come is fetched again (F6)'],
+    ['output:receiving:20', 'an output of which a part had come is fetched again (F6)'],
     ['expire:before-commit', 'a deadline that passed while the gateway was away fails the job'],
-    ['output:receiving:7', 'an output of which most had come is fetched again (F6)'],
+    ['output:receiving:36', 'an output of which most had come is fetched again (F6)'],
     ['expire:after-commit', 'a job that failed at its deadline stays failed, with one end'],
     ['output:stored', 'an output that no row names yet is recorded once (F6)'],
     ['stop:begun', 'a stop that is cut short hands its run over all the same (F5, F9)'],
@@ -109,6 +109,13 @@ describe.concurrent('a gateway that crashes while it takes jobs in and lets them
   followLines('taking-in', TAKING_IN);
 });
 describe.concurrent('a gateway that crashes while it runs jobs', () => followLines('running', RUNNING));
+
+it('does not start when it is to crash at a point that is none', async () => {
+  const gateway = await ground.gateway([], { CRASH_AT: 'nowhere' }, 'nowhere');
+  gateway.launch();
+  expect(await gateway.ended()).toBe(2);
+  expect(gateway.log()).toContain(`CRASH_AT: "nowhere" is none of ${CRASH_POINTS.join(', ')}`);
+}, 60_000);
 
 it('crashes at every point there is', () => {
   const reached = [...TAKING_IN, ...RUNNING].flat().map(([crashAt]) => parseCrashPlan(crashAt)?.point);

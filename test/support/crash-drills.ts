@@ -71,7 +71,7 @@ const DRILLS: Readonly<Record<CrashPoint, Drill>> = {
   'end:seen': run,
   'collecting:before-commit': run,
   'collecting:after-commit': run,
-  'output:receiving': run,
+  'output:receiving': runLarge,
   'output:stored': run,
   'output:before-commit': run,
   'output:after-commit': run,
@@ -102,14 +102,20 @@ const DRILLS: Readonly<Record<CrashPoint, Drill>> = {
   'stop:let-go': stop,
 };
 
-/** A noisy picture of most of a megabyte. */
-const noise = (salt: number): JsonObject => ({
-  '1': { class_type: 'RigNoise', inputs: { width: 512, height: 512, batch: 1, salt } },
+/** A noisy picture, which hardly compresses: three bytes for a pixel. */
+const noise = (salt: number, side = 256): JsonObject => ({
+  '1': { class_type: 'RigNoise', inputs: { width: side, height: side, batch: 1, salt } },
   '2': { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'noise' } },
 });
 
 const submitNoise = (scene: CrashScene, extra: JsonObject = {}): Promise<Order> =>
   place(scene, 'submitJob', { graph: noise(scene.next()), ...extra });
+
+/** Its picture has three megabytes: too many to be held in memory, so that a half-written file stays behind. */
+async function runLarge(scene: CrashScene): Promise<Check> {
+  const order = await place(scene, 'submitJob', { graph: noise(scene.next(), 1024) });
+  return async () => void (await fulfilled(scene, order));
+}
 
 /** Whoever was answered finds the job done without another word; whoever was not asks again. */
 async function run(scene: CrashScene): Promise<Check> {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DiskLayout } from '../../src/storage/disk-layout.ts';
 import { grouped } from '../../src/store/grouped.ts';
 import type { Db } from '../../src/store/open.ts';
+import type { AttemptsTable } from '../../src/store/schema.ts';
 import {
   type Evidence,
   type History,
@@ -37,7 +38,9 @@ export interface Judgement {
   readonly inFlight: number;
   /** What watchers were told instead of events. */
   readonly watcherErrors: readonly string[];
-  /** From the death of an instance to the next attempt of a job it had, in ms. */
+  /** From the death of an instance until a job it had was taken back, in ms. */
+  readonly takenBackMs: readonly number[];
+  /** The same until its next attempt began, in ms: it waited for its turn among the others meanwhile. */
   readonly redispatchMs: readonly number[];
 }
 
@@ -83,7 +86,14 @@ async function judgeStore(
     moments: momentsOf(round),
     inFlight: round.instanceKills.reduce((sum, { open }) => sum + open.length, 0),
     watcherErrors: round.watchers.flatMap(({ errors }) => errors),
-    redispatchMs: round.instanceKills.flatMap((kill) => redispatches(kill, jobs)),
+    takenBackMs: round.instanceKills.flatMap((kill) =>
+      followed(kill, jobs).flatMap(({ lost: { state, finished_at } }) =>
+        state === 'LOST' && finished_at !== null ? [finished_at - kill.at] : [],
+      ),
+    ),
+    redispatchMs: round.instanceKills.flatMap((kill) =>
+      followed(kill, jobs).flatMap(({ next }) => (next ? [next.started_at - kill.at] : [])),
+    ),
   };
 }
 
@@ -122,12 +132,16 @@ function momentsOf({ gatewayKills }: Round): Judgement['moments'] {
   );
 }
 
-function redispatches({ at, open }: InstanceKill, jobs: readonly JobHistory[]): number[] {
+/** What became of the attempts that an instance had when it was killed, and which one came next. */
+function followed(
+  { open }: InstanceKill,
+  jobs: readonly JobHistory[],
+): { readonly lost: AttemptsTable; readonly next: AttemptsTable | undefined }[] {
   return open.flatMap(({ id, job_id }) => {
     const attempts = jobs.find(({ job }) => job.id === job_id)?.attempts ?? [];
     const index = attempts.findIndex((attempt) => attempt.id === id);
-    const next = attempts[index + 1];
-    return next ? [next.started_at - at] : [];
+    const lost = attempts[index];
+    return lost ? [{ lost, next: attempts[index + 1] }] : [];
   });
 }
 

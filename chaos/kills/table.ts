@@ -22,7 +22,8 @@ export function tableOf(round: Round, judged: Judgement): string[] {
     `kills of instances ${instanceKills.length}, with ${judged.inFlight} jobs in them`,
     `kill of the gateway to adoption: ${spread(gatewayKills.flatMap(({ adoptedAfterMs }) => adoptedAfterMs ?? []))}`,
     `start of the gateway to adoption: ${spread(gatewayKills.flatMap(({ adoptedAfterStartMs }) => adoptedAfterStartMs ?? []))}`,
-    `death of an instance to the next attempt: ${spread(judged.redispatchMs)}`,
+    `death of an instance until its jobs were taken back: ${spread(judged.takenBackMs)}`,
+    `death of an instance to their next attempts: ${spread(judged.redispatchMs)}`,
     `watchers ${watchers.length}, events ${watchers.reduce((sum, watcher) => sum + watcher.log().events.length, 0)}, subscriptions taken up again ${watchers.reduce((sum, { reconnected }) => sum + reconnected, 0)}`,
   ];
 }

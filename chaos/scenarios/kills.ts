@@ -87,7 +87,7 @@ function findingsOf(round: Round, judged: Judgement): Finding[] {
       5000,
       gatewayKills.flatMap(({ adoptedAfterStartMs }) => adoptedAfterStartMs ?? []),
     ),
-    atMost('R3', 'death of an instance until a job it had runs elsewhere, p99', 20_000, judged.redispatchMs),
+    atMost('R3', 'death of an instance until a job it had is taken back, p99', 20_000, judged.takenBackMs),
     {
       row: 'R4',
       what: 'from the last kill until every job has ended',

@@ -137,7 +137,7 @@ describe('a run', () => {
     expect(bytes.subarray(1, 4).toString()).toBe('PNG');
   });
 
-  it('takes an uploaded file back under the name that the server gave it', async () => {
+  it('takes an uploaded file back under the name that the server gave it (F25)', async () => {
     const { client } = await start({ faults: { uploadRenames: true } });
     const content = Buffer.from('not really a picture');
     const stored = await client.http.upload(

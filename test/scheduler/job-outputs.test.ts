@@ -158,7 +158,7 @@ describe('the files a job takes', () => {
   });
 
   for (const faults of [{}, { uploadRenames: true }]) {
-    it(`are uploaded under their content's name, whatever name the instance gives (${JSON.stringify(faults)})`, async () => {
+    it(`are uploaded under their content's name, whatever name the instance gives (F25, ${JSON.stringify(faults)})`, async () => {
       const gateway = await startRig({ simulators: [{ faults }] });
       const image = await storedPicture(gateway, 'name');
       const [output] = await outputsOf(gateway, load(image));

@@ -262,7 +262,7 @@ describe('rows that do not tell the truth', () => {
 });
 
 describe('instances that tell something else', () => {
-  it('finds a prompt that was posted twice, though it never ran', async () => {
+  it('finds a prompt that was posted twice, though it never ran (F21)', async () => {
     const [log] = evidence().instances ?? [];
     const prompts = [...(log?.prompts ?? []), posted(story.done.jobId, story.done.attemptId)];
     expect(await broken({ instances: [{ prompts, executions: [] }] })).toEqual(['I3']);

@@ -9,9 +9,11 @@ import { diskFull } from './scenarios/disk-full.ts';
 import { fastFail } from './scenarios/fast-fail.ts';
 import { historyRace } from './scenarios/history-race.ts';
 import { hostile } from './scenarios/hostile.ts';
+import { idempotency } from './scenarios/idempotency.ts';
 import { kills } from './scenarios/kills.ts';
 import { labels } from './scenarios/labels.ts';
 import { loopLag } from './scenarios/loop-lag.ts';
+import { malformed } from './scenarios/malformed.ts';
 import { noSocket } from './scenarios/no-socket.ts';
 import { poison } from './scenarios/poison.ts';
 import { redispatch } from './scenarios/redispatch.ts';
@@ -22,8 +24,10 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'fast-fail': fastFail,
   'history-race': historyRace,
   hostile,
+  idempotency,
   kills,
   labels,
+  malformed,
   'loop-lag': loopLag,
   'no-socket': noSocket,
   poison,

@@ -33,8 +33,9 @@ interface NodeContext extends TransportContext {
 export function useRequestBodies(options: BodyOptions): Plugin<object, NodeContext, GraphqlContext> {
   return {
     onRequestParse({ request, serverContext, setRequestParser }) {
-      if (request.method !== 'POST') return;
       const { req, res } = serverContext;
+      if (request.method === 'GET') refuseBrokenQuery(req);
+      if (request.method !== 'POST') return;
       const type = (req.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
       if (type === 'application/json' || type === 'application/graphql+json') {
         setRequestParser(() => readJson(req, options.maxJsonBytes));
@@ -48,6 +49,23 @@ export function useRequestBodies(options: BodyOptions): Plugin<object, NodeConte
   };
 }
 
+/** What of the address is JSON, must be. */
+function refuseBrokenQuery(request: IncomingMessage): void {
+  const given = new URLSearchParams(request.url?.split('?', 2)[1] ?? '');
+  for (const name of ['variables', 'extensions']) {
+    const text = given.get(name);
+    if (text !== null && text !== '') parseJson(text, `"${name}" is not JSON`);
+  }
+}
+
+function parseJson(text: string, complaint: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw codedError('BAD_USER_INPUT', complaint, 400);
+  }
+}
+
 /** A page of another site can post a form without asking; it cannot set a header without asking. */
 function refuseForeignPages(request: IncomingMessage, allowed: readonly string[]): void {
   if (PREFLIGHT_HEADERS.some((name) => request.headers[name] !== undefined)) return;
@@ -57,12 +75,7 @@ function refuseForeignPages(request: IncomingMessage, allowed: readonly string[]
 
 async function readJson(request: IncomingMessage, maxBytes: number): Promise<GraphQLParams> {
   const text = await readText(request, maxBytes);
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    throw codedError('BAD_USER_INPUT', 'the body is not JSON', 400);
-  }
+  const body = parseJson(text, 'the body is not JSON');
   if (!isObject(body)) throw codedError('BAD_USER_INPUT', 'the body must be one JSON object', 400);
   return body;
 }
@@ -72,10 +85,15 @@ async function readText(request: IncomingMessage, maxBytes: number): Promise<str
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) throw tooLarge();
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) break;
+      chunks.push(chunk);
+    }
+  } catch {
+    throw codedError('BAD_USER_INPUT', 'the request broke off', 400);
   }
+  if (bytes > maxBytes) throw tooLarge();
   return Buffer.concat(chunks).toString('utf8');
 }

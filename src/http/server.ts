@@ -170,7 +170,11 @@ class FastifyServer implements HttpServer {
     app.setNotFoundHandler((_request, reply) =>
       reply.code(404).send({ code: 'NOT_FOUND', message: 'there is nothing here' }),
     );
-    app.setErrorHandler((error, request, reply) => {
+    app.setErrorHandler<Error & { statusCode?: number }>((error, request, reply) => {
+      const { statusCode = 500 } = error;
+      // a request that the router itself cannot read
+      if (statusCode >= 400 && statusCode < 500)
+        return reply.code(statusCode).send({ code: 'BAD_USER_INPUT', message: error.message });
       services.logger.error({ err: error, requestId: request.id }, 'request failed');
       const message = 'an internal error; quote the requestId when you report it';
       return reply.code(500).send({ code: 'INTERNAL_SERVER_ERROR', message, requestId: request.id });

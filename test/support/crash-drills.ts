@@ -188,7 +188,7 @@ async function runPartly(scene: CrashScene): Promise<Check> {
 async function runIntoError(scene: CrashScene): Promise<Check> {
   const inputs = { kind: 'ValueError', message: 'it cannot be', salt: scene.next() };
   const graph = { ...noise(1), '1': { class_type: 'RigRaise', inputs } };
-  const order = await place(scene, 'submitJob', { graph });
+  const order = await place(scene, 'submitJob', { graph, maxAttempts: 1 });
   return async () => void (await fulfilled(scene, order, { status: 'FAILED', code: 'NODE_FAILED' }));
 }
 

@@ -78,7 +78,7 @@ export async function fulfilled(scene: CrashScene, order: Order, expected: Expec
 
 /** A job that runs until the instance is told to `hurry`; on its way when this resolves. */
 export async function placeLong(scene: CrashScene): Promise<Order & { readonly id: string }> {
-  scene.instance.control.adjust({ stepMs: 100 });
+  scene.instance.control.adjust({ stepMs: 400 });
   const input = { prompt: `long ${scene.next()}`, steps: 150, width: 64, height: 64 };
   const order = await place(scene, 'generateImage', input);
   assert(order.id, 'the gateway lives');

@@ -109,13 +109,13 @@ async function download(url: string, signal: AbortSignal): Promise<number> {
   return bytes;
 }
 
-/** Always a few jobs with progress and previews. */
+/** Always four jobs of five steps a second, each of which every subscriber is told: some thousands of messages a second. */
 async function keepBusy(client: TestClient, signal: AbortSignal): Promise<number> {
   let salt = randomBytes(4).readUInt32BE();
   while (!signal.aborted) {
-    const graph = sleepGraph({ seconds: 2, steps: 40, salt: salt++, preview: 'JPEG' });
+    const graph = sleepGraph({ seconds: 2, steps: 10, salt: salt++ });
     await submit(client, graph);
-    await sleep(400);
+    await sleep(500);
   }
   return 0;
 }

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import { printReport, type Scenario } from './scenario.ts';
+import { cancel } from './scenarios/cancel.ts';
 import { diskFull } from './scenarios/disk-full.ts';
 import { fastFail } from './scenarios/fast-fail.ts';
 import { historyRace } from './scenarios/history-race.ts';
@@ -17,12 +18,14 @@ import { malformed } from './scenarios/malformed.ts';
 import { noSocket } from './scenarios/no-socket.ts';
 import { poison } from './scenarios/poison.ts';
 import { redispatch } from './scenarios/redispatch.ts';
+import { slowSubscriber } from './scenarios/slow-subscriber.ts';
 import { soak } from './scenarios/soak.ts';
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'disk-full': diskFull,
   'fast-fail': fastFail,
   'history-race': historyRace,
+  cancel,
   hostile,
   idempotency,
   kills,
@@ -32,6 +35,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'no-socket': noSocket,
   poison,
   redispatch,
+  'slow-subscriber': slowSubscriber,
   soak,
 };
 

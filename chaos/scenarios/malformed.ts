@@ -1,5 +1,6 @@
 /** Ten thousand requests that nobody should send, eight at a time: no 5xx, no crash, answers in time, memory as before. */
 import { readFileSync } from 'node:fs';
+import { eventually } from '../../test/support/eventually.ts';
 import { sendMalformed } from '../../test/support/malformed.ts';
 import { withGround } from '../processes.ts';
 import { randomFrom, type Scenario } from '../scenario.ts';
@@ -9,9 +10,15 @@ const AT_ONCE = 8;
 
 export const malformed: Scenario = ({ seed, say }) =>
   withGround(async (ground) => {
-    const gateway = await ground.gateway([], { LOG_LEVEL: 'warn' });
+    // healthy, so that /health has no reason for its 503
+    const simulator = await ground.simulator('gpu');
+    await simulator.start();
+    const gateway = await ground.gateway([simulator], { LOG_LEVEL: 'warn' });
     await gateway.start();
+    const healthy = async () => (await fetch(`${gateway.url}/health`)).ok;
+    await eventually(healthy, { what: 'health' });
     const times: number[] = [];
+    const slowest = new Map<string, number>();
     let failures = 0;
     const round = (count: number, salt: number) =>
       Promise.all(
@@ -22,7 +29,10 @@ export const malformed: Scenario = ({ seed, say }) =>
             randomFrom(seed + salt + lane),
             ({ status, what, ms }) => {
               // a broken connection has no answer whose time could be taken
-              if (status !== null) times.push(ms);
+              if (status !== null) {
+                times.push(ms);
+                slowest.set(what, Math.max(slowest.get(what) ?? 0, ms));
+              }
               if (status === null || status < 500) return;
               failures += 1;
               say(`${status} for ${what}`);
@@ -33,10 +43,12 @@ export const malformed: Scenario = ({ seed, say }) =>
     await round(REQUESTS / 10, 100);
     const before = rssOf(gateway.pid);
     times.length = 0;
+    slowest.clear();
     await round(REQUESTS, 0);
     const after = rssOf(gateway.pid);
     times.sort((a, b) => a - b);
     const p99 = times[Math.floor(times.length * 0.99)] ?? Number.POSITIVE_INFINITY;
+    for (const [what, ms] of slowest) say(`slowest of ${what}: ${ms.toFixed(1)} ms`);
     const grown = Math.round((after - before) / 1024);
     return [
       {

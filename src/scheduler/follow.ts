@@ -16,6 +16,8 @@ export type Followed = { readonly kind: 'ended'; readonly entry: HistoryEntry } 
 interface Watch {
   memory: LookMemory;
   lastLookAt: number;
+  /** When a look was last answered. */
+  answeredAt: number;
   /** Looks made without hearing anything. */
   polls: number;
   /** The last verdict asked for another look after so many ms. */
@@ -33,7 +35,14 @@ const STALLED_RETRY_MS = 1000;
 
 export async function follow(run: ActiveRun): Promise<Followed> {
   const { clock } = run.parts;
-  const watch: Watch = { memory: NOTHING_SEEN, lastLookAt: clock.monotonic(), polls: 0, retryMs: null };
+  const startedAt = clock.monotonic();
+  const watch: Watch = {
+    memory: NOTHING_SEEN,
+    lastLookAt: startedAt,
+    answeredAt: startedAt,
+    polls: 0,
+    retryMs: null,
+  };
   for (;;) {
     if (run.interruption) return INTERRUPTED;
     const ms = nextLookInMs(run, watch);
@@ -86,6 +95,7 @@ async function takeLook(run: ActiveRun, watch: Watch): Promise<Sighting> {
   }
   const { sighting, clientId } = await look(http, run.promptId, config.probeTimeoutMs, run.signal);
   watch.lastLookAt = clock.monotonic();
+  if (sighting.kind !== 'silent' && sighting.kind !== 'refused') watch.answeredAt = watch.lastLookAt;
   run.clientId ??= clientId;
   if (sighting.kind === 'queued') run.seenQueued(sighting.running, sighting.ahead);
   return sighting;
@@ -100,6 +110,7 @@ async function conclude(run: ActiveRun, watch: Watch, sighting: Sighting): Promi
     sighting,
     {
       now,
+      heardAt: Math.max(run.lastHeardAt, watch.answeredAt),
       unansweredForMs: run.posted === 'unanswered' ? now - run.postedAt : null,
       answeredBadly: run.posted === 'answered',
       endSeen: run.ended || run.overAt !== null,

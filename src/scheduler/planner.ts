@@ -4,7 +4,6 @@
  * turns. A job that cannot go never holds up jobs of other lanes.
  */
 import type { Needs } from '../domain/capabilities.ts';
-import { assert } from '../lib/assert.ts';
 import { blockedReason, isolationReason, retriesReason } from './blocked-reason.ts';
 import type { Candidate } from './candidate.ts';
 import { FairShare, type Shares } from './fair-share.ts';
@@ -90,7 +89,6 @@ function placeAll(state: PlanState, draft: Draft, now: number): void {
     const turn = walk.peek(skipped, share.between);
     if (!turn) return;
     const { job, lane } = turn;
-    assert(job.notBefore <= now, 'only due jobs stand in line');
     const wish = { ...turn, needs: needsOf(state, job.needsKey), now };
     const isHeld = lane.isRetry && !mayRetry(recent, state.retryBudgetPercent);
     const seat = isHeld ? null : bestSeat(seats, wish, draft.cursor);

@@ -40,6 +40,8 @@ export const NOTHING_SEEN: LookMemory = {
 export interface Situation {
   /** Monotonic ms. */
   readonly now: number;
+  /** When its instance last told anything of it, over the socket or asked; monotonic ms. */
+  readonly heardAt: number;
   /** The answer to the POST is not known, so the prompt may still be on its way; its age in ms, else null. */
   readonly unansweredForMs: number | null;
   /** The POST was answered with an error: had it been queued all the same, it would be there at once. */
@@ -78,6 +80,8 @@ export type Verdict =
 const ABSENT_LOST_MS = 6000;
 const ABSENT_AFTER_END_LOST_MS = 10_000;
 const FORGOTTEN_LOST_MS = 200;
+/** Silence is counted from what was heard last; but one that was asked a moment ago may not have had the time to answer. */
+const LEAST_SILENCE_MS = 10_000;
 /** Its history may just be written; but an instance that was away has most likely lost it. */
 const FORGOTTEN_AFTER_END_LOST_MS = 1000;
 
@@ -105,9 +109,11 @@ export function judge(
     case 'silent': {
       const since = memory.silentSince ?? now;
       const mute = { ...again(memory), silentSince: since, absentSince: null, wasGone: true };
-      return now - since >= limits.unreachableLostMs
+      const least = Math.min(LEAST_SILENCE_MS, limits.unreachableLostMs);
+      const left = Math.max(situation.heardAt + limits.unreachableLostMs, since + least) - now;
+      return left <= 0
         ? lost(mute, whileRunning(situation, 'INSTANCE_UNREACHABLE'), 'the instance did not answer')
-        : { memory: mute, verdict: { kind: 'wait', ms: 1000 } };
+        : { memory: mute, verdict: { kind: 'wait', ms: Math.min(1000, left) } };
     }
   }
 }

@@ -43,6 +43,7 @@ interface Fixed {
   readonly answeredBadly?: boolean;
   readonly endSeen?: boolean;
   readonly reached?: Reached;
+  readonly heardAt?: number;
 }
 
 /** Judges looks in turn; the POST was made at 0. */
@@ -54,6 +55,7 @@ function verdicts(looks: readonly Look[], fixed: Fixed = {}): Verdict[] {
       sighting,
       {
         now: at,
+        heardAt: fixed.heardAt ?? looks[0]?.at ?? 0,
         unansweredForMs: fixed.unanswered ? at : null,
         answeredBadly: fixed.answeredBadly ?? false,
         endSeen: fixed.endSeen ?? false,
@@ -165,6 +167,11 @@ describe('the verdict on an attempt', () => {
   it('is "lost" after 10 s of refused connections and 45 s without an answer', () => {
     expect(lostAfter(refused)).toBe(10_000);
     expect(lostAfter(silent)).toBe(45_000);
+  });
+
+  it('counts a silence from what was heard last, but asks for ten seconds at least (F26)', () => {
+    expect(lostAfter(silent, { heardAt: 100 - 20_000 })).toBe(25_000);
+    expect(lostAfter(silent, { heardAt: 100 - 600_000 })).toBe(10_000);
   });
 
   it('gives a prompt that is nowhere some seconds, and 10 once its end was announced', () => {

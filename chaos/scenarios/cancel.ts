@@ -62,7 +62,7 @@ export const cancel: Scenario = ({ seed, say }) =>
     const simulator = await ground.simulator('gpu');
     await simulator.start();
     // faults are how a job is held in a state: nothing may be concluded from them
-    const patient = { STALLED_START_MS: '60000', BREAKER_THRESHOLD: '1000', RETRY_BUDGET_PERCENT: '100' };
+    const patient = { STALLED_START_MS: '60000', BREAKER_OPEN_MS: '200', RETRY_BUDGET_PERCENT: '100' };
     const retries = { RETRY_BASE_MS: '300', RETRY_CAP_MS: '300' };
     const gateway = await ground.gateway([simulator], { LOG_LEVEL: 'warn', ...patient, ...retries });
     await gateway.start();
@@ -110,6 +110,7 @@ async function once(
   graph: ReturnType<typeof sleepGraph>,
 ): Promise<{ id: string; agree: boolean; canceled: boolean; freeMs: number }> {
   const lift = Object.fromEntries(Object.keys(faults).map((name) => [name, NO_FAULT[name] ?? null]));
+  await eventually(() => takesWork(client), { what: 'an instance that takes work', withinMs: 30_000 });
   await simulator.control('faults', faults);
   const { id } = await submitGraph(client, graph);
   const frozen = 'frozen' in faults;
@@ -151,6 +152,13 @@ async function once(
     status === 'CANCELED' ? each.job?.status === status : each.status === status,
   );
   return { id, agree, canceled: status === 'CANCELED', freeMs };
+}
+
+async function takesWork(client: TestClient): Promise<boolean> {
+  const { instances } = await client.run<{ instances: { breaker: string; health: string }[] }>(
+    '{ instances { id breaker health } }',
+  );
+  return instances.every(({ breaker, health }) => breaker === 'CLOSED' && health === 'HEALTHY');
 }
 
 const NO_FAULT: Readonly<Record<string, unknown>> = { frozen: false, workerDead: false };

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.ts';
 import { everything } from '../support/graphql-client.ts';
 import { noiseInto, sleepGraph } from '../support/graphs.ts';
 import { ended, follow, history, jobThat, submitGraph, submitted } from '../support/jobs.ts';

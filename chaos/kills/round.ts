@@ -27,6 +27,8 @@ export interface Round {
   readonly dataDir: string;
   readonly load: Load;
   readonly watchers: readonly Watcher[];
+  /** Jobs that were acknowledged before the last kill of the gateway. */
+  readonly beforeLastKill: number;
   readonly gatewayKills: readonly GatewayKill[];
   readonly instanceKills: readonly InstanceKill[];
   readonly instances: readonly SimulatorProgram[];
@@ -69,7 +71,7 @@ export async function killRound({ ground, size, random, say }: RoundSetting): Pr
   const load = new Load({ url: gateway.url, jobs: size.jobs, watchers, random, ended: over.signal });
   try {
     const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal: over.signal });
-    const { gatewayKills, instanceKills } = await killAll(over, {
+    const kills = await killAll(over, {
       deadline: startedAt + size.longestMs,
       pause,
       gateway,
@@ -90,7 +92,7 @@ export async function killRound({ ground, size, random, say }: RoundSetting): Pr
     await gateway.end('SIGTERM');
     const tookMs = performance.now() - startedAt;
     const { dataDir } = gateway;
-    return { size, dataDir, load, watchers, gatewayKills, instanceKills, instances, calmAfterMs, tookMs };
+    return { size, dataDir, load, watchers, ...kills, instances, calmAfterMs, tookMs };
   } finally {
     over.abort();
     rows.close();
@@ -124,20 +126,22 @@ export interface Scene extends Omit<RoundSetting, 'ground'> {
 async function killAll(
   over: AbortController,
   scene: Scene,
-): Promise<{ gatewayKills: readonly GatewayKill[]; instanceKills: readonly InstanceKill[] }> {
+): Promise<Pick<Round, 'gatewayKills' | 'instanceKills' | 'beforeLastKill'>> {
   const { size, load, rows, pause } = scene;
   const gatewayKiller = new GatewayKiller(scene);
   const instanceKiller = new InstanceKiller(scene, () => gatewayKiller.kills.length / size.gatewayKills);
+  let beforeLastKill = 0;
   const doors = async (): Promise<void> => {
     while (!gatewayKiller.done) {
       const share = Math.ceil((size.jobs * (gatewayKiller.kills.length + 1)) / size.gatewayKills);
       load.letIn(Math.min(share, load.acknowledged.length - rows.unfinished() + MOST_UNFINISHED));
       await pause(20);
     }
+    beforeLastKill = load.acknowledged.length;
     load.letIn(size.jobs);
   };
   await together(over, [gatewayKiller.run(), instanceKiller.run(), doors(), load.run()]);
-  return { gatewayKills: gatewayKiller.kills, instanceKills: instanceKiller.kills };
+  return { gatewayKills: gatewayKiller.kills, instanceKills: instanceKiller.kills, beforeLastKill };
 }
 
 /** When one fails the others end too, before the failure is thrown. */

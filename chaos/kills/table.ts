@@ -12,7 +12,7 @@ export function tableOf(round: Round, judged: Judgement): string[] {
   const moments = [...MOMENTS, 'only waiting', 'nothing'] as const;
   return [
     `took ${Math.round(round.tookMs / 1000)} s; JOB_MAX_CRASHES is 1000 here, because somebody else kills the machines`,
-    `jobs ${size.jobs}, acknowledged ${load.acknowledged.length}, requests asked again ${load.unanswered}, cancels ${load.canceled}`,
+    `jobs ${size.jobs}, acknowledged ${load.acknowledged.length}, ${round.beforeLastKill} of them before the last kill of the gateway, requests asked again ${load.unanswered}, cancels ${load.canceled}`,
     `ended: ${counts(judged.byStatus)}; failed: ${counts(judged.failedByCode)}`,
     `lost ${judged.lost}, submitted twice ${judged.doubled}, results not whole ${judged.spoilt.length}`,
     `executions ${judged.executions}, of these again ${judged.repeats.length}, where the instance was killed with the job in it ${explained}`,

@@ -161,7 +161,8 @@ describe('the subscription', () => {
 
     expect(new Set(heard.map((job) => job.id))).toEqual(new Set([red.id]));
     const statuses = heard.map((job) => job.status);
-    expect(statuses[0]).toBe('PENDING');
+    // the job as it stands when it is sent: on a busy machine it may have got its place by then
+    expect(['PENDING', 'PROCESSING']).toContain(statuses[0]);
     expect(statuses).toContain('PROCESSING');
     expect(statuses.at(-1)).toBe('COMPLETED');
   });

@@ -1,6 +1,7 @@
 /** What every resolver is given: who asks, the parts, and what all operations share. One per operation; a subscription keeps it. */
 import { defaultViewer, type Viewer } from '../domain/viewer.ts';
 import type { Logger } from '../lib/logger.ts';
+import { Turns } from '../lib/turns.ts';
 import { FileUrls } from './file-urls.ts';
 import { createLoaders, type Loaders } from './loaders.ts';
 import { PlaceBoard } from './place-board.ts';
@@ -16,9 +17,14 @@ export interface GraphqlContext {
   readonly log: Logger;
   /** Shared by all operations. */
   readonly places: PlaceBoard;
+  /** Shared by all subscriptions: so many send a value in one turn of the event loop. */
+  readonly turns: Turns;
   /** Aborts when the gateway shuts down: ends waiting. Subscriptions end with the connection they go over. */
   readonly shutdown: AbortSignal;
 }
+
+/** Making and sending one value takes a fifth of a millisecond or so. */
+const VALUES_PER_TURN = 20;
 
 /** What the transport knows of the one who asks. */
 export interface RequestInfo {
@@ -35,6 +41,7 @@ export function createContextFactory(
   const { config, signer, clock, logger, store } = services;
   const places = new PlaceBoard(store, clock, shutdown);
   const viewer = defaultViewer;
+  const turns = new Turns(VALUES_PER_TURN);
   const loaders = createLoaders(services, viewer);
   return ({ requestId, origin }) => ({
     viewer,
@@ -44,6 +51,7 @@ export function createContextFactory(
     requestId,
     log: logger.child({ requestId }),
     places,
+    turns,
     shutdown,
   });
 }

@@ -11,7 +11,7 @@ import { type Push, stream } from './stream.ts';
 /** All of them, then each that changes; one taken out of the fleet comes once more with removedAt. */
 export function followInstances({ services, loaders }: GraphqlContext): AsyncIterableIterator<Instance> {
   const { bus } = services;
-  return stream(async (push, ended) => {
+  return stream(context.turns, async (push, ended) => {
     const subscription = await bus.subscribe([instancesTopic], { signal: ended });
     const sendAll = async () => sendEach(push, await loaders.fleet.load('fleet'));
     const hear = async (signal: BusSignal) => {
@@ -42,7 +42,7 @@ const QUEUE_INTERVAL_MS = 1000;
 /** The queue now, then whenever it or the fleet changes, at most once a second. */
 export function followQueue(context: GraphqlContext): AsyncIterableIterator<QueueStatus> {
   const { bus, clock } = context.services;
-  return stream(async (push, ended) => {
+  return stream(context.turns, async (push, ended) => {
     const subscription = await bus.subscribe([queueTopic, instancesTopic], { signal: ended });
     const reader = new SignalReader(subscription, clock);
     let sentAt = 0;

@@ -18,7 +18,7 @@ export function followJobEvents(
   jobId: string,
   after: number,
 ): AsyncIterableIterator<JobEventView> {
-  return stream((push, ended) => new EventFollower(context, jobId, after, push).run(ended));
+  return stream(context.turns, (push, ended) => new EventFollower(context, jobId, after, push).run(ended));
 }
 
 class EventFollower {

@@ -14,7 +14,7 @@ import { type Push, stream } from './stream.ts';
 const PLACE_INTERVAL_MS = 2000;
 
 export function followJob(context: GraphqlContext, jobId: string): AsyncIterableIterator<Snapshot> {
-  return stream((push, ended) => new JobFollower(context, jobId, push).run(ended));
+  return stream(context.turns, (push, ended) => new JobFollower(context, jobId, push).run(ended));
 }
 
 class JobFollower {

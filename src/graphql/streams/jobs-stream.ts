@@ -19,7 +19,7 @@ const PAGE = 100;
 const LATE_MS = 10_000;
 
 export function followJobs(context: GraphqlContext, filter: JobFilter): AsyncIterableIterator<Snapshot> {
-  return stream((push, ended) => new JobsFollower(context, filter, push).run(ended));
+  return stream(context.turns, (push, ended) => new JobsFollower(context, filter, push).run(ended));
 }
 
 class JobsFollower {

@@ -9,9 +9,13 @@ import { SignalReader } from './signal-reader.ts';
 import { type Push, stream } from './stream.ts';
 
 /** All of them, then each that changes; one taken out of the fleet comes once more with removedAt. */
-export function followInstances({ services, loaders }: GraphqlContext): AsyncIterableIterator<Instance> {
+export function followInstances({
+  services,
+  loaders,
+  turns,
+}: GraphqlContext): AsyncIterableIterator<Instance> {
   const { bus } = services;
-  return stream(context.turns, async (push, ended) => {
+  return stream(turns, async (push, ended) => {
     const subscription = await bus.subscribe([instancesTopic], { signal: ended });
     const sendAll = async () => sendEach(push, await loaders.fleet.load('fleet'));
     const hear = async (signal: BusSignal) => {

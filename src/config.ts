@@ -129,7 +129,7 @@ const environment = z.object({
   SILENCE_MS: milliseconds(15_000),
   SUBMIT_GRACE_MS: milliseconds(30_000),
   REFUSED_LOST_MS: milliseconds(10_000),
-  UNREACHABLE_LOST_MS: milliseconds(45_000),
+  UNREACHABLE_LOST_MS: milliseconds(40_000),
   STALLED_START_MS: milliseconds(30_000),
   MAX_UPLOAD_BYTES: bytes(10 * 2 ** 20),
   MAX_UPLOAD_PIXELS: integer(1, 1_000_000_000).default(50_000_000),

@@ -1,4 +1,4 @@
-/** The gateway dies at every crash label, once for each of 20 seeds in another order; each time the next start mends it. */
+/** The gateway dies at every crash label, once for each of 20 seeds (CHAOS_SEEDS) in another order; each time the next start mends it. */
 import { CRASH_POINTS, type CrashPoint } from '../../src/domain/crash-points.ts';
 import { present } from '../../src/lib/assert.ts';
 import { crashAndCheck } from '../../test/support/crash-drills.ts';
@@ -6,7 +6,7 @@ import { CrashScene } from '../../test/support/crash-scene.ts';
 import { type Ground, withGround } from '../processes.ts';
 import { type Finding, randomFrom, type Scenario, type ScenarioSetting } from '../scenario.ts';
 
-const SEEDS = 20;
+const SEEDS = Number(process.env.CHAOS_SEEDS ?? 20);
 /** Lines of lives at the same time. */
 const AT_ONCE = 2;
 /** Begins no more lives after that. Each crash costs two starts of a gateway: some 20 minutes on two quiet cores. */

@@ -50,7 +50,8 @@ const STATES: readonly State[] = [
   },
   {
     name: 'waiting for retry',
-    faults: { refusePrompts: 500 },
+    // not by refusing prompts: canaries would be refused too, and the instance put aside for longer each time
+    faults: { nodeErrors: { RigSleep: { type: 'RuntimeError', message: 'not this time' } } },
     seconds: 0,
     reached: (job) => job.attempts.some(({ outcome }) => outcome !== null),
   },
@@ -161,7 +162,7 @@ async function takesWork(client: TestClient): Promise<boolean> {
   return instances.every(({ breaker, health }) => breaker === 'CLOSED' && health === 'HEALTHY');
 }
 
-const NO_FAULT: Readonly<Record<string, unknown>> = { frozen: false, workerDead: false };
+const NO_FAULT: Readonly<Record<string, unknown>> = { frozen: false, workerDead: false, nodeErrors: {} };
 
 async function queueOf({ url }: SimulatorProgram): Promise<Queue> {
   const answer = await fetch(`${url}/queue`);

@@ -35,6 +35,9 @@ interface Line extends Lane {
   readonly jobs: PendingJob[];
 }
 
+/** Whoever could not end an overdue job tries again after this long, not at every look. */
+const OVERDUE_AGAIN_MS = 1000;
+
 export class PendingQueue {
   readonly #jobs = new Map<string, PendingJob>();
   /** Tenant to name of the lane to its due jobs; nothing empty. */
@@ -103,13 +106,13 @@ export class PendingQueue {
     }
   }
 
-  /** Jobs whose deadline has passed. */
+  /** Jobs whose deadline has passed; those that still wait are named again a moment later. */
   overdue(now: number): PendingJob[] {
     if (now < this.#soonestDeadline) return [];
     this.#soonestDeadline = Number.POSITIVE_INFINITY;
     return [...this.#withDeadline.values()].filter((job) => {
       const at = job.deadlineAt ?? now;
-      if (at > now) this.#soonestDeadline = Math.min(this.#soonestDeadline, at);
+      this.#soonestDeadline = Math.min(this.#soonestDeadline, at > now ? at : now + OVERDUE_AGAIN_MS);
       return at <= now;
     });
   }

@@ -85,4 +85,16 @@ describe('the queue of waiting jobs', () => {
     }
     expect(drain(queue)).toEqual(['first', 'second', 'third']);
   });
+
+  it('names an overdue job again a moment later, for as long as it waits', () => {
+    const queue = new PendingQueue();
+    queue.put(pendingJob({ id: 'late', deadlineAt: NOW }), NOW);
+    expect(queue.overdue(NOW)).toHaveLength(1);
+    expect(queue.overdue(NOW)).toEqual([]);
+    expect(queue.nextChangeAt()).toBe(NOW + 1000);
+    expect(queue.overdue(NOW + 1000)).toHaveLength(1);
+    queue.remove('late');
+    expect(queue.overdue(NOW + 2000)).toEqual([]);
+    expect(queue.nextChangeAt()).toBeNull();
+  });
 });

@@ -124,6 +124,23 @@ describe('a job that waits for more than its turn', () => {
     }
   });
 
+  it('fails at its deadline although the store took nothing at that moment', async () => {
+    const gateway = await startRig();
+    await busy(gateway, 30);
+    const { store } = gateway;
+    const original = store.transaction;
+    let refused = 0;
+    const refuse = async (): Promise<never> => {
+      refused++;
+      throw new Error('the disk is full');
+    };
+    const id = await gateway.submit(sleepGraph(0.02), { deadlineAt: Date.now() + 100 });
+    Object.assign(store, { transaction: refuse });
+    await eventually(() => refused > 0);
+    Object.assign(store, { transaction: original });
+    expect((await gateway.ended(id)).error?.code).toBe('DEADLINE_EXCEEDED');
+  });
+
   it('is not touched by a deadline that passes while it runs', async () => {
     const gateway = await startRig();
     const id = await gateway.submit(sleepGraph(0.6, 10));

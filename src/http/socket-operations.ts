@@ -4,7 +4,7 @@
  */
 import { type ExecutionArgs, GraphQLError, getOperationAST } from 'graphql';
 import type { SubscribePayload } from 'graphql-ws';
-import { codedError } from '../graphql/coded-error.ts';
+import { badInput, codedError } from '../graphql/coded-error.ts';
 import type { RequestInfo } from '../graphql/context.ts';
 import type { Engine } from '../graphql/engine.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -32,6 +32,9 @@ export async function prepare(
     const errors = validate(schema, document);
     if (errors.length > 0)
       return errors.map((error: GraphQLError) => coded(error, 'GRAPHQL_VALIDATION_FAILED'));
+    // graphql-ws would refuse it too, but tell nobody that it has ended
+    if (!getOperationAST(document, operationName))
+      return [badInput('the document holds no such operation, or several and none is named')];
     return {
       schema,
       document,

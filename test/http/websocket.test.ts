@@ -92,6 +92,18 @@ describe('operations over WebSocket', () => {
     await bare.closed;
   });
 
+  it('that the document does not hold are told so, and take up no place on the socket', async () => {
+    const bare = await connect();
+    for (let n = 0; n <= 100; n++)
+      bare.send(subscribe(`q${n}`, 'query A { __typename } query B { __typename }'));
+    bare.send(subscribe('fine', '{ __typename }'));
+    expect((await bare.until(({ id }) => id === 'fine')).payload).toEqual({ data: { __typename: 'Query' } });
+    const refused = await bare.until(({ id }) => id === 'q0');
+    expect(refused).toMatchObject({ type: 'error', payload: [{ extensions: { code: 'BAD_USER_INPUT' } }] });
+    bare.socket.close();
+    await bare.closed;
+  });
+
   it('may not be larger than the limit', async () => {
     const bare = await connect();
     bare.socket.send('x'.repeat(1_100_000));

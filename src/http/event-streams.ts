@@ -21,9 +21,9 @@ export class EventStreams {
     return this.#open.size;
   }
 
-  /** Counts the response until it is closed; false when there are too many, or no more are wanted. */
+  /** Counts the response until it is closed; false when it is already, there are too many, or no more are wanted. */
   admit(response: ServerResponse): boolean {
-    if (this.#over || this.#open.size >= this.#most) return false;
+    if (this.#over || response.closed || this.#open.size >= this.#most) return false;
     this.#open.add(response);
     response.once('close', () => this.#open.delete(response));
     return true;

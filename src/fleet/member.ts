@@ -5,6 +5,7 @@ import { HttpTransport } from '../comfyui/http-transport.ts';
 import type { Queue } from '../comfyui/queue.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { Service } from '../lib/service.ts';
+import type { HealthPatch } from '../store/instances.ts';
 import type { Experience } from './breaker.ts';
 import { Guard } from './guard.ts';
 import { type ClientIdTicket, Hearing } from './hearing.ts';
@@ -171,7 +172,7 @@ export class Member implements Service {
       this.#queue = queue;
       this.#hearing.wake();
     }
-    await this.#row.save({
+    await this.#store({
       ...health,
       ...this.#breakerPatch(),
       ...(queue && {
@@ -194,12 +195,17 @@ export class Member implements Service {
   }
 
   #breakerChanged(): void {
-    this.#row
-      .save(this.#breakerPatch())
-      .catch((error: unknown) =>
-        this.#options.logger.warn({ err: error }, 'the state of an instance could not be stored'),
-      );
+    void this.#store(this.#breakerPatch());
     this.#options.events.onChange(this.id);
+  }
+
+  /** Never rejects: a store that takes nothing for a while keeps news of the instance from nobody here. */
+  async #store(patch: HealthPatch): Promise<void> {
+    try {
+      await this.#row.save(patch);
+    } catch (error) {
+      this.#options.logger.warn({ err: error }, 'the state of an instance could not be stored');
+    }
   }
 
   #breakerPatch(): Pick<Instance, 'breaker' | 'lastError'> {

@@ -113,6 +113,26 @@ describe('the fleet', () => {
     await eventually(() => fleet.instances()[0]?.answering);
   });
 
+  it('reads the lists of an instance that came up while the store took nothing', async () => {
+    const temp = await tempStore();
+    const one = await simulator();
+    await one.control.crash();
+    const fleet = await startFleet(temp, [one.url]);
+    const comebacks: string[] = [];
+    fleet.listen({ onComeback: (id) => comebacks.push(id) });
+    const original = temp.store.db.updateTable;
+    Object.assign(temp.store.db, {
+      updateTable: () => {
+        throw new Error('the disk is full');
+      },
+    });
+    await one.control.restart();
+    await eventually(() => fleet.instances()[0]?.answering);
+    await eventually(() => fleet.instances()[0]?.inventory);
+    expect(comebacks).toHaveLength(1);
+    Object.assign(temp.store.db, { updateTable: original });
+  });
+
   it('leaves nothing open when it stops', async () => {
     const temp = await tempStore();
     const one = await simulator();

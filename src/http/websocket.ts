@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { ExecutionArgs, GraphQLError } from 'graphql';
 import { handleProtocols, makeServer, type SubscribePayload } from 'graphql-ws';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
-import { codedError } from '../graphql/coded-error.ts';
+import { badInput, codedError } from '../graphql/coded-error.ts';
 import type { Engine } from '../graphql/engine.ts';
 import { type Clock, pause } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -138,6 +138,8 @@ export class WebSocketTransport {
   ): Promise<Prepared | readonly GraphQLError[]> {
     const { config, ids } = this.#parts;
     const operations = this.#operations.get(context) ?? new Map<string, Kind>();
+    // graphql-ws would take the end of the one for the end of the other, and never end that
+    if (operations.has(id)) return [badInput(`the operation ${id.slice(0, 100)} has not ended yet`)];
     if (operations.size >= MAX_OPERATIONS_PER_SOCKET) {
       const message = `one socket may have ${MAX_OPERATIONS_PER_SOCKET} operations at once`;
       return [codedError('TOO_MANY_SUBSCRIPTIONS', message)];

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { globalId } from '../../src/graphql/global-id.ts';
 import { BareSocket, subscribe } from '../support/bare-socket.ts';
+import { eventually } from '../support/eventually.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { socketClient, watch } from '../support/watch.ts';
 
@@ -102,6 +103,23 @@ describe('operations over WebSocket', () => {
     expect(refused).toMatchObject({ type: 'error', payload: [{ extensions: { code: 'BAD_USER_INPUT' } }] });
     bare.socket.close();
     await bare.closed;
+  });
+
+  it('cannot take the id of one that is still being answered, and end with their socket', async () => {
+    await eventually(() => gateway.bus.topicCount === 0);
+    const bare = await connect();
+    bare.send(subscribe('x', '{ jobs(first: 1) { totalCount } }'));
+    bare.send({ type: 'complete', id: 'x' });
+    bare.send(subscribe('x', 'subscription { queue { id } }'));
+    const refused = await bare.until(({ id }) => id === 'x');
+    expect(refused).toMatchObject({ type: 'error', payload: [{ extensions: { code: 'BAD_USER_INPUT' } }] });
+    bare.send(subscribe('y', '{ jobs(first: 1) { totalCount } }'));
+    await bare.until(({ id }) => id === 'y');
+    bare.send(subscribe('x', 'subscription { queue { id } }'));
+    await bare.until(({ id, type }) => id === 'x' && type === 'next');
+    bare.socket.close();
+    await bare.closed;
+    await eventually(() => gateway.bus.topicCount === 0);
   });
 
   it('may not be larger than the limit', async () => {

@@ -16,7 +16,8 @@ export function addInstance(builder: Builder, refs: Refs): void {
     values: INSTANCE_HEALTHS,
   });
   const BreakerState = builder.enumType('BreakerState', {
-    description: 'CLOSED takes work; OPEN takes none after failures; HALF_OPEN is tried with one job.',
+    description:
+      'CLOSED takes work; OPEN takes none after failures; HALF_OPEN is tested with a small prompt of the gateway, and takes none until that has passed.',
     values: BREAKER_STATES,
   });
   builder.objectType(refs.Instance, {

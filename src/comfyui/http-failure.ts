@@ -59,6 +59,14 @@ function reasonOf(codes: readonly string[]): HttpFailureReason {
   return any(UNREADABLE) ? 'malformed' : 'reset';
 }
 
+/**
+ * The machine answered that no process listens: whatever ran there is gone. All else that keeps a connection from coming
+ * about (no route, no name, no answer) may be the network's doing, while the instance works on.
+ */
+export function nobodyListens(failure: HttpFailure): boolean {
+  return failure.reason === 'refused' && failure.message === 'ECONNREFUSED';
+}
+
 /** Codes of the error, its cause and, where several addresses were tried, of each try. */
 function errorCodes(error: unknown): string[] {
   if (!(error instanceof Error)) return [];

@@ -1,6 +1,6 @@
 /** Looks a prompt up on its instance: the queue first, history second, as ComfyUI moves prompts in one step. */
 import type { ComfyHttp } from '../comfyui/http.ts';
-import type { HttpFailure } from '../comfyui/http-failure.ts';
+import { type HttpFailure, nobodyListens } from '../comfyui/http-failure.ts';
 import type { Sighting } from './verdict.ts';
 
 export interface Sight {
@@ -47,5 +47,5 @@ export async function lookInHistory(
 }
 
 function unanswered(failure: HttpFailure): Sighting {
-  return failure.reason === 'refused' ? { kind: 'refused' } : { kind: 'silent' };
+  return nobodyListens(failure) ? { kind: 'refused' } : { kind: 'silent' };
 }

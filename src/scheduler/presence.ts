@@ -3,6 +3,7 @@
  * again until it answers, as long as the limits for a lost instance allow. One question at a time for the whole run.
  */
 import type { ComfyHttp } from '../comfyui/http.ts';
+import { nobodyListens } from '../comfyui/http-failure.ts';
 import { type Clock, pause } from '../lib/clock.ts';
 
 export interface PresenceParts {
@@ -61,7 +62,7 @@ export class Presence {
       this.#wasAway = true;
       this.#isWaiting = true;
       const now = clock.monotonic();
-      refusedSince = answer.reason === 'refused' ? (refusedSince ?? now) : null;
+      refusedSince = nobodyListens(answer) ? (refusedSince ?? now) : null;
       if (refusedSince !== null && now - refusedSince >= refusedLostMs) return 'lost';
       if (now - since >= unreachableLostMs) return 'lost';
       await pause(clock, Math.min(ASK_AGAIN_MS, refusedLostMs), this.#signal);

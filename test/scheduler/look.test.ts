@@ -37,6 +37,18 @@ describe('looking a prompt up', () => {
     });
   });
 
+  it('takes an instance for gone only where its machine says that nobody listens, not for a network that is down', async () => {
+    const seen = async (message: string) => {
+      const failure = { ok: false, reason: 'refused', message } as const;
+      const wire = { getQueue: async () => failure, getHistoryEntry: async () => failure };
+      return (await look(wire, 'a', 1000, new AbortController().signal)).sighting.kind;
+    };
+    expect(await seen('ECONNREFUSED')).toBe('refused');
+    for (const code of ['ENETUNREACH', 'EHOSTUNREACH', 'ENOTFOUND', 'UND_ERR_CONNECT_TIMEOUT']) {
+      expect(await seen(code)).toBe('silent');
+    }
+  });
+
   it('tells whom its messages go to, where the queue knows', async () => {
     expect((await sightingOf('a', [], ['a'])).clientId).toBe('client of a');
     expect(await sightingOf('gone', ['x'], ['a'])).toEqual({ sighting: { kind: 'absent' }, clientId: null });

@@ -16,7 +16,7 @@ function rig(answers: readonly Answer[]) {
     if (answer === 'timeout') await new Promise<void>((resolve) => clock.after(3000, resolve));
     return answer === 'ok'
       ? ({ ok: true, value: 0 } as const)
-      : ({ ok: false, reason: answer, message: answer } as const);
+      : ({ ok: false, reason: answer, message: answer === 'refused' ? 'ECONNREFUSED' : answer } as const);
   };
   const limits = { probeTimeoutMs: 3000, refusedLostMs: 10_000, unreachableLostMs: 45_000 };
   const presence = new Presence({ http: { getPromptCount }, clock, ...limits }, giveUp.signal);

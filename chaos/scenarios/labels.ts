@@ -1,4 +1,5 @@
 /** The gateway dies at every crash label, once for each of 20 seeds (CHAOS_SEEDS) in another order; each time the next start mends it. */
+import { inspect } from 'node:util';
 import { CRASH_POINTS, type CrashPoint } from '../../src/domain/crash-points.ts';
 import { present } from '../../src/lib/assert.ts';
 import { crashAndCheck } from '../../test/support/crash-drills.ts';
@@ -119,7 +120,7 @@ function findingsOf({ hits, failures, judged, lines }: Tally, seeds: number): Fi
 
 /** Without the log that may come with it. */
 function shortened(error: unknown): string {
-  return String(error).slice(0, 500);
+  return (error instanceof Error ? String(error) : inspect(error)).slice(0, 500);
 }
 
 function shuffled<T>(values: readonly T[], random: () => number): T[] {

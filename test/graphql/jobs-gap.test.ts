@@ -8,6 +8,7 @@ import { createLoaders } from '../../src/graphql/loaders.ts';
 import type { Services } from '../../src/graphql/services.ts';
 import { followJobs } from '../../src/graphql/streams/jobs-stream.ts';
 import { systemClock } from '../../src/lib/clock.ts';
+import { Turns } from '../../src/lib/turns.ts';
 import { startGateway, TERM, type TestGateway } from '../support/gateway.ts';
 
 let gateway: TestGateway;
@@ -22,7 +23,10 @@ afterAll(() => gateway.stop());
 function follow(filter: JobFilter): AsyncIterableIterator<Job> {
   const services = { ...gateway, clock: systemClock } as unknown as Services;
   const loaders = createLoaders(services, defaultViewer);
-  return followJobs({ services, viewer: defaultViewer, loaders } as unknown as GraphqlContext, filter);
+  return followJobs(
+    { services, viewer: defaultViewer, loaders, turns: new Turns(10) } as unknown as GraphqlContext,
+    filter,
+  );
 }
 
 /** More than a mailbox holds, all at once. */

@@ -19,6 +19,7 @@ export const malformed: Scenario = ({ seed, say }) =>
     await eventually(healthy, { what: 'health' });
     const times: number[] = [];
     const slowest = new Map<string, number>();
+    const cut = new Map<string, number>();
     let failures = 0;
     const round = (count: number, salt: number) =>
       Promise.all(
@@ -32,7 +33,7 @@ export const malformed: Scenario = ({ seed, say }) =>
               if (status !== null) {
                 times.push(ms);
                 slowest.set(what, Math.max(slowest.get(what) ?? 0, ms));
-              }
+              } else cut.set(what, (cut.get(what) ?? 0) + 1);
               if (status === null || status < 500) return;
               failures += 1;
               say(`${status} for ${what}`);
@@ -44,10 +45,12 @@ export const malformed: Scenario = ({ seed, say }) =>
     const before = rssOf(gateway.pid);
     times.length = 0;
     slowest.clear();
+    cut.clear();
     await round(REQUESTS, 0);
     const after = rssOf(gateway.pid);
     times.sort((a, b) => a - b);
     const p99 = times[Math.floor(times.length * 0.99)] ?? Number.POSITIVE_INFINITY;
+    say(`without an answer: ${[...cut].map(([what, count]) => `${what} ${count}`).join(', ')}`);
     for (const [what, ms] of slowest) say(`slowest of ${what}: ${ms.toFixed(1)} ms`);
     const grown = Math.round((after - before) / 1024);
     return [

@@ -28,6 +28,7 @@ export async function readMultipart(
   limits: MultipartLimits,
   clock: Clock,
 ): Promise<GraphQLParams> {
+  bearLateErrors(request);
   const operations = await processRequest(request, response, {
     maxFieldSize: limits.maxFieldBytes,
     maxFileSize: limits.maxFileBytes,
@@ -47,6 +48,18 @@ export async function readMultipart(
     files.set(upload, file);
     return file;
   }) as GraphQLParams;
+}
+
+/**
+ * The parser fails a second time when it is put away after its first error, and its owner listens only once: without a
+ * listener that stays, a broken body would end the process. The request is the only way to it.
+ */
+function bearLateErrors(request: IncomingMessage): void {
+  const pipe = request.pipe.bind(request);
+  request.pipe = (destination, options) => {
+    destination.on('error', () => undefined);
+    return pipe(destination, options);
+  };
 }
 
 const DEEPEST = 64;

@@ -207,6 +207,18 @@ describe('uploads', () => {
     expect(await rows()).toBe(before);
   });
 
+  it('refuses a part whose header is none, and goes on (F10)', async () => {
+    const response = await fetch(gateway.graphqlUrl, {
+      method: 'POST',
+      headers: { 'apollo-require-preflight': '1', 'content-type': 'multipart/form-data; boundary=b' },
+      body: '--b\r\n\u0000 no header\r\n\r\nx\r\n',
+    });
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain('Malformed part header');
+    // what the parser says after that must not end the process
+    expect((await upload(png)).status).toBe(200);
+  });
+
   it('takes files from pages of its own origin and from programs, not from pages of other sites', async () => {
     const data = form(
       { query: UPLOAD, variables: { file: null } },

@@ -49,14 +49,19 @@ function noise(random: Random, length: number): string {
   return String.fromCharCode(...Array.from({ length }, () => Math.floor(random() * 0xffff)));
 }
 
+/** Null when the connection was cut: a body that is refused early is not read to its end. */
 async function post(
   url: string,
   body: string | Uint8Array,
   headers: Record<string, string>,
-): Promise<number> {
-  const response = await fetch(`${url}/graphql`, { method: 'POST', headers, body: body as BodyInit });
-  await response.arrayBuffer();
-  return response.status;
+): Promise<number | null> {
+  try {
+    const response = await fetch(`${url}/graphql`, { method: 'POST', headers, body: body as BodyInit });
+    await response.arrayBuffer();
+    return response.status;
+  } catch {
+    return null;
+  }
 }
 
 const json = { 'content-type': 'application/json' };

@@ -4,12 +4,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from './config.ts';
 import { type CrashHook, neverCrash } from './domain/crash-points.ts';
 import type { EventBus } from './events/bus.ts';
-import { MemoryBus } from './events/memory-bus.ts';
+import { createBus } from './events/create-bus.ts';
 import { createFleet } from './fleet/fleet.ts';
 import { createHealthReporter } from './graphql/health-report.ts';
 import { createHttpServer, type HttpServer } from './http/server.ts';
@@ -23,7 +22,8 @@ import { createIds } from './lib/ids.ts';
 import type { Logger } from './lib/logger.ts';
 import { type Service, startAll, stopAll } from './lib/service.ts';
 import { createScheduler, type Scheduler } from './scheduler/scheduler.ts';
-import { DiskStore } from './storage/disk-store.ts';
+import type { BlobStore } from './storage/blob-store.ts';
+import { createStorage } from './storage/create-storage.ts';
 import { signingKey, UrlSigner } from './storage/signed-url.ts';
 import { openStore, type Store } from './store/open.ts';
 import { settingOrCreate } from './store/settings.ts';
@@ -46,7 +46,7 @@ interface Ground {
   readonly random: () => number;
   readonly store: Store;
   readonly bus: EventBus;
-  readonly storage: DiskStore;
+  readonly storage: BlobStore;
   readonly crashAt: CrashHook;
 }
 
@@ -57,6 +57,7 @@ export async function createApp(config: Config, logger: Logger, crashAt = neverC
     url: config.databaseUrl,
     dataDir: config.dataDir,
     synchronous: config.databaseSynchronous,
+    poolMax: config.databasePoolMax,
     logger,
   });
   try {
@@ -67,13 +68,8 @@ export async function createApp(config: Config, logger: Logger, crashAt = neverC
       ids: createIds(systemClock),
       random: Math.random,
       store,
-      bus: new MemoryBus(),
-      storage: new DiskStore({
-        root: join(config.dataDir, 'files'),
-        clock: systemClock,
-        // the data folder is locked: whatever is half-written was left by a dead process
-        staleStagingMs: 0,
-      }),
+      bus: createBus(config),
+      storage: createStorage({ config, clock: systemClock }),
       crashAt,
     };
     return await compose(ground, workflows);

@@ -3,24 +3,38 @@
  * each knob; main.ts is the only reader of process.env and hands the parts their slice.
  */
 import { z } from 'zod';
+import { type ConfiguredInstance, parseInstances } from './config/instances.ts';
+import { missingForRole, type Role } from './config/roles.ts';
+import {
+  bytes,
+  flag,
+  integer,
+  list,
+  milliseconds,
+  type TrustProxy,
+  trustedProxies,
+  webUrl,
+} from './config/values.ts';
 import type { LogLevel } from './lib/logger.ts';
 
-/** A ComfyUI instance named in COMFYUI_INSTANCES. */
-export interface ConfiguredInstance {
-  readonly name: string;
-  /** Base URL without a trailing slash. */
-  readonly url: string;
-  readonly capacity: number;
-}
+export type { ConfiguredInstance } from './config/instances.ts';
+export type { Role } from './config/roles.ts';
+export type { TrustProxy } from './config/values.ts';
 
 export interface Config {
   readonly port: number;
   readonly host: string;
-  /** Only `all` is built so far: api, scheduler and everything else in one process. */
-  readonly role: 'all';
+  /** What this process does; api and scheduler need a database, a bus and a storage that they share with others. */
+  readonly role: Role;
   readonly comfyuiInstances: readonly ConfiguredInstance[];
   readonly databaseUrl: string | undefined;
   readonly databaseSynchronous: 'FULL' | 'NORMAL';
+  readonly databasePoolMax: number;
+  readonly redisUrl: string | undefined;
+  readonly redisPrefix: string;
+  readonly storageUrl: string | undefined;
+  readonly leaseTtlMs: number;
+  readonly trustProxy: TrustProxy;
   readonly dataDir: string;
   readonly workflowsDir: string | undefined;
   readonly publicUrl: string | undefined;
@@ -74,34 +88,22 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
-const milliseconds = (fallback: number, min = 1) => integer(min, 366 * 86_400_000).default(fallback);
-const bytes = (fallback: number) => integer(1, Number.MAX_SAFE_INTEGER).default(fallback);
-const flag = (fallback: 'true' | 'false') =>
-  z
-    .enum(['true', 'false', '1', '0'])
-    .default(fallback)
-    .transform((value) => value === 'true' || value === '1');
-const list = z
-  .string()
-  .default('')
-  .transform((text) =>
-    text
-      .split(',')
-      .map((part) => part.trim())
-      .filter(Boolean),
-  );
-const webUrl = z
-  .url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' })
-  .transform((url) => url.replace(/\/+$/, ''));
-
 const environment = z.object({
   PORT: integer(0, 65_535).default(4000),
   HOST: z.string().min(1).default('127.0.0.1'),
-  ROLE: z.literal('all', { error: 'only the role "all" exists in this version' }).default('all'),
+  ROLE: z.enum(['all', 'api', 'scheduler'], { error: 'must be all, api or scheduler' }).default('all'),
   COMFYUI_INSTANCES: list,
   DATABASE_URL: z.string().optional(),
   DATABASE_SYNCHRONOUS: z.enum(['FULL', 'NORMAL']).default('FULL'),
+  DATABASE_POOL_MAX: integer(2, 1000).default(10),
+  REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be a redis:// or rediss:// URL' }).optional(),
+  REDIS_PREFIX: z
+    .string()
+    .regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits, ".", "_" or "-"')
+    .default('comfyfleet'),
+  STORAGE_URL: z.url({ protocol: /^(s3|file)$/, error: 'must be an s3:// or file:// URL' }).optional(),
+  LEASE_TTL_MS: milliseconds(10_000, 1000),
+  TRUST_PROXY: z.string().default('false').transform(trustedProxies),
   DATA_DIR: z.string().min(1).default('./data'),
   WORKFLOWS_DIR: z.string().min(1).optional(),
   PUBLIC_URL: webUrl.optional(),
@@ -161,35 +163,11 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     Number(given.MAX_JOBS_PER_INSTANCE ?? 1),
     problems,
   );
+  problems.push(...missingForRole(given));
   if (!parsed.success || problems.length > 0) {
     throw new ConfigError(`the configuration has ${problems.length} problem(s):\n  ${problems.join('\n  ')}`);
   }
   return Object.freeze(toConfig(parsed.data, instances));
-}
-
-/** `url` or `name=url`, separated by commas. */
-function parseInstances(text: string, capacity: number, problems: string[]): ConfiguredInstance[] {
-  const instances: ConfiguredInstance[] = [];
-  for (const entry of list.parse(text)) {
-    const [, label, address = ''] = /^(?:([\w.-]+)=)?(.*)$/.exec(entry) ?? [];
-    const url = webUrl.safeParse(address);
-    if (!url.success) {
-      problems.push(`COMFYUI_INSTANCES: "${redactUrl(address)}" is not an http:// or https:// URL`);
-    } else if (instances.some((other) => other.url === url.data)) {
-      problems.push(`COMFYUI_INSTANCES: ${redactUrl(url.data)} is named twice`);
-    } else {
-      const name = label ?? new URL(url.data).host;
-      if (instances.some((other) => other.name === name))
-        problems.push(`COMFYUI_INSTANCES: two are called ${name}`);
-      instances.push({ name, url: url.data, capacity });
-    }
-  }
-  return instances;
-}
-
-/** Keeps credentials that somebody wrote into a URL out of messages. */
-function redactUrl(text: string): string {
-  return text.replace(/\/\/[^/@]*@/, '//***@');
 }
 
 function toConfig(
@@ -203,6 +181,12 @@ function toConfig(
     comfyuiInstances,
     databaseUrl: env.DATABASE_URL,
     databaseSynchronous: env.DATABASE_SYNCHRONOUS,
+    databasePoolMax: env.DATABASE_POOL_MAX,
+    redisUrl: env.REDIS_URL,
+    redisPrefix: env.REDIS_PREFIX,
+    storageUrl: env.STORAGE_URL,
+    leaseTtlMs: env.LEASE_TTL_MS,
+    trustProxy: env.TRUST_PROXY,
     dataDir: env.DATA_DIR,
     workflowsDir: env.WORKFLOWS_DIR,
     publicUrl: env.PUBLIC_URL,

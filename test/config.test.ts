@@ -44,7 +44,7 @@ describe('parseConfig', () => {
       LOG_LEVEL: 'loud',
       COMFYUI_INSTANCES: 'gpu1:8188,http://a,http://a',
       PROBE_INTERVAL_MS: '0',
-      ROLE: 'api',
+      ROLE: 'worker',
     };
     const message = messageOf(env);
     for (const part of [
@@ -56,6 +56,28 @@ describe('parseConfig', () => {
       'ROLE',
     ])
       expect(message).toContain(part);
+  });
+
+  it.each(['api', 'scheduler'])('says what the role %s lacks, each with its variable', (role) => {
+    const message = messageOf({ ROLE: role, DATABASE_URL: 'sqlite:///x' });
+    for (const name of ['DATABASE_URL', 'REDIS_URL', 'STORAGE_URL']) {
+      expect(message).toContain(`${name}: the role "${role}" needs`);
+    }
+    const shared = {
+      DATABASE_URL: 'postgres://db/fleet',
+      REDIS_URL: 'redis://cache',
+      STORAGE_URL: 'file:///mnt/fleet',
+    };
+    expect(parseConfig({ ROLE: role, ...shared }).role).toBe(role);
+  });
+
+  it.each([
+    ['true', true],
+    ['false', false],
+    ['2', 2],
+    ['10.0.0.0/8, loopback', ['10.0.0.0/8', 'loopback']],
+  ])('trusts proxies as told: %s', (text, expected) => {
+    expect(parseConfig({ TRUST_PROXY: text }).trustProxy).toEqual(expected);
   });
 
   it('keeps credentials in an instance URL out of the message', () => {

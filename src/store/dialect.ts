@@ -1,6 +1,16 @@
 /** Chooses the database by its URL. The one place that knows which engine answers; queries are the same on all. */
 import { join } from 'node:path';
-import { type Dialect, type DialectAdapter, type Kysely, SqliteAdapter, SqliteDialect } from 'kysely';
+import {
+  type Dialect,
+  type DialectAdapter,
+  type Kysely,
+  PostgresDialect,
+  SqliteAdapter,
+  SqliteDialect,
+  sql,
+} from 'kysely';
+import type { Logger } from '../lib/logger.ts';
+import { createPostgresPool } from './postgres-pool.ts';
 import { LibsqlDatabase, type Synchronous } from './sqlite-database.ts';
 
 export interface DialectOptions {
@@ -8,11 +18,16 @@ export interface DialectOptions {
   readonly url?: string | undefined;
   readonly dataDir: string;
   readonly synchronous: Synchronous;
+  /** Connections to Postgres at most. */
+  readonly poolMax: number;
+  readonly logger: Logger;
   /** Hear the text of every statement; may change at any time. */
   readonly listeners: ReadonlySet<(sql: string) => void>;
 }
 
 export interface Engine {
+  /** Its data lies in the data folder, which one process owns; else several processes share it. */
+  readonly embedded: boolean;
   readonly dialect: Dialect;
   /** Runs a transaction that reaches the disk with the next synced one, or later: a power cut may undo it, a crash not. */
   relaxed<S, T>(db: Kysely<S>, work: (tx: Kysely<S>) => Promise<T>): Promise<T>;
@@ -20,14 +35,34 @@ export interface Engine {
 
 /** Throws when no engine serves the URL. */
 export function createEngine(options: DialectOptions): Engine {
-  const { url, dataDir, synchronous, listeners } = options;
-  if (url !== undefined && url !== '') throw new Error(refusal(url));
+  const { url } = options;
+  if (url === undefined || url === '') return sqliteEngine(options);
+  if (/^postgres(ql)?:/i.test(url)) return postgresEngine({ ...options, url });
+  throw new Error(refusal(url));
+}
+
+function postgresEngine({ url, poolMax, listeners, logger }: DialectOptions & { url: string }): Engine {
+  return {
+    embedded: false,
+    dialect: new PostgresDialect({
+      pool: async () => createPostgresPool({ url, max: poolMax, listeners, logger }),
+    }),
+    relaxed: (db, work) =>
+      db.transaction().execute(async (tx) => {
+        await sql`set local synchronous_commit = off`.execute(tx);
+        return work(tx);
+      }),
+  };
+}
+
+function sqliteEngine({ dataDir, synchronous, listeners }: DialectOptions): Engine {
   let database: LibsqlDatabase | undefined;
   const open = async (): Promise<LibsqlDatabase> => {
     database = new LibsqlDatabase(join(dataDir, 'comfyfleet.db'), synchronous, listeners);
     return database;
   };
   return {
+    embedded: true,
     dialect: new MigratingDialect({ database: open }),
     // The connection is held around the switch, so that no other transaction runs with the laxer setting.
     relaxed: (db, work) =>
@@ -58,8 +93,5 @@ class MigratingDialect extends SqliteDialect {
 /** Names the scheme only: a database URL carries a password. */
 function refusal(url: string): string {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
-  if (scheme === 'postgres' || scheme === 'postgresql') {
-    return 'DATABASE_URL names Postgres, which this version does not support yet; leave it empty for the embedded SQLite under DATA_DIR';
-  }
-  return `DATABASE_URL has an unknown scheme${scheme ? ` "${scheme}"` : ''}; leave it empty for the embedded SQLite under DATA_DIR`;
+  return `DATABASE_URL has an unknown scheme${scheme ? ` "${scheme}"` : ''}; give a postgres:// URL, or leave it empty for the embedded SQLite under DATA_DIR`;
 }

@@ -1,4 +1,6 @@
 /** Leadership: a lease row whose term grows with every holder. Writes carry the term, so a stale leader is refused. */
+import { sql } from 'kysely';
+import { shared, storeNow } from './engine-sql.ts';
 import type { Db } from './open.ts';
 import { statement } from './statement.ts';
 
@@ -7,7 +9,7 @@ export const LEADER_LEASE = 'scheduler';
 
 /**
  * Takes the lease when it is free, has run out, or is the holder's own; its term is greater than any before.
- * Null: another holder has it. `now` in epoch ms.
+ * Null: another holder has it. `now` in epoch ms; where processes share the store its own clock is asked instead.
  */
 export async function takeTerm(
   db: Db,
@@ -16,7 +18,8 @@ export async function takeTerm(
   now: number,
   ttlMs: number,
 ): Promise<number | null> {
-  const expires_at = now + ttlMs;
+  const at = storeNow(db, now);
+  const expires_at = sql<number>`${at} + ${sql.lit(ttlMs)}`;
   const row = await db
     .insertInto('leases')
     .values({ name, holder, term: 1, expires_at })
@@ -24,7 +27,7 @@ export async function takeTerm(
       conflict
         .column('name')
         .doUpdateSet((eb) => ({ holder, expires_at, term: eb('leases.term', '+', 1) }))
-        .where((eb) => eb.or([eb('leases.expires_at', '<=', now), eb('leases.holder', '=', holder)])),
+        .where((eb) => eb.or([eb('leases.expires_at', '<=', at), eb('leases.holder', '=', holder)])),
     )
     .returning('term')
     .executeTakeFirst();
@@ -41,7 +44,7 @@ export async function renewTerm(
 ): Promise<boolean> {
   const result = await db
     .updateTable('leases')
-    .set({ expires_at: now + ttlMs })
+    .set({ expires_at: sql<number>`${storeNow(db, now)} + ${sql.lit(ttlMs)}` })
     .where('name', '=', name)
     .where('term', '=', term)
     .executeTakeFirstOrThrow();
@@ -58,11 +61,23 @@ export async function releaseTerm(db: Db, name: string, term: number): Promise<v
     .execute();
 }
 
-const selectNewer = statement((q, p: { name: string; term: number }) =>
-  q.selectFrom('leases').select('term').where('name', '=', p.name).where('term', '>', p.term),
+const selectTerm = statement((q, p: { name: string }) =>
+  q.selectFrom('leases').select('term').where('name', '=', p.name).modifyEnd(shared(q)),
 );
 
-/** A later term has begun. */
-export async function isTermOver(db: Db, name: string, term: number): Promise<boolean> {
-  return (await selectNewer(db, { name, term })).rows.length > 0;
+/** A later term has begun. In a transaction: none begins before that ends, so that what it writes is seen by the next term. */
+export async function isTermOver(tx: Db, name: string, term: number): Promise<boolean> {
+  const [row] = (await selectTerm(tx, { name })).rows;
+  return row !== undefined && row.term > term;
+}
+
+/** Somebody holds the lease at this moment. */
+export async function isHeld(db: Db, name: string, now: number): Promise<boolean> {
+  const row = await db
+    .selectFrom('leases')
+    .select('term')
+    .where('name', '=', name)
+    .where('expires_at', '>', storeNow(db, now))
+    .executeTakeFirst();
+  return row !== undefined;
 }

@@ -1,4 +1,4 @@
-/** Opens the store: takes the data folder, connects, migrates. After it resolves every query can run. */
+/** Opens the store: takes the data folder where the data lies in it, connects, migrates. After it resolves every query can run. */
 import { Kysely } from 'kysely';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
@@ -12,11 +12,13 @@ import type { Synchronous } from './sqlite-database.ts';
 export type Db = Kysely<Tables>;
 
 export interface StoreOptions {
-  /** Undefined: the embedded SQLite under `dataDir`. */
+  /** postgres://...; undefined: the embedded SQLite under `dataDir`. */
   readonly url?: string | undefined;
   readonly dataDir: string;
   /** Default FULL: an acknowledged job survives a power cut. */
   readonly synchronous?: Synchronous | undefined;
+  /** Connections to Postgres at most; default 10. */
+  readonly poolMax?: number | undefined;
   readonly logger: Logger;
 }
 
@@ -40,18 +42,18 @@ export interface Store extends Service {
 
 /** Throws when the folder is taken, the URL is not served or a migration fails; nothing stays open then. */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { url, dataDir, synchronous = 'FULL', logger } = options;
+  const { url, dataDir, synchronous = 'FULL', poolMax = 10, logger } = options;
   const listeners = new Set<(sql: string) => void>();
-  const engine = createEngine({ url, dataDir, synchronous, listeners });
-  const lock = lockDataDir(dataDir);
+  const engine = createEngine({ url, dataDir, synchronous, poolMax, listeners, logger });
+  const lock = engine.embedded ? lockDataDir(dataDir) : null;
   const db = new Kysely<Tables>({ dialect: engine.dialect });
   try {
     await migrate(db, logger);
     // The folder is ours alone: whoever held a lease in it is gone.
-    await db.updateTable('leases').set({ expires_at: 0 }).execute();
+    if (lock) await db.updateTable('leases').set({ expires_at: 0 }).execute();
   } catch (error) {
     await db.destroy().catch(() => undefined);
-    lock.release();
+    lock?.release();
     throw error;
   }
   let open = true;
@@ -82,7 +84,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       if (!open) return;
       open = false;
       await db.destroy();
-      lock.release();
+      lock?.release();
     },
   };
 }

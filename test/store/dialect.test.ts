@@ -3,13 +3,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Kysely, sql } from 'kysely';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createLogger } from '../../src/lib/logger.ts';
 import { createEngine } from '../../src/store/dialect.ts';
 import type { Synchronous } from '../../src/store/sqlite-database.ts';
 import { dialectContract } from './dialect.contract.ts';
 
+const DEFAULTS = { poolMax: 10, logger: createLogger('silent') };
+
 async function openSqlite<T>(synchronous: Synchronous = 'NORMAL', heard: string[] = []) {
   const dataDir = await mkdtemp(join(tmpdir(), 'comfyfleet-dialect-'));
-  const engine = createEngine({ dataDir, synchronous, listeners: new Set([(q: string) => heard.push(q)]) });
+  const engine = createEngine({
+    dataDir,
+    synchronous,
+    listeners: new Set([(q: string) => heard.push(q)]),
+    ...DEFAULTS,
+  });
   const db = new Kysely<T>({ dialect: engine.dialect });
   return {
     db,
@@ -102,11 +110,11 @@ describe('createEngine', () => {
   });
 
   it.each([
-    ['postgres://user:hunter2@db/fleet', /Postgres.*not support/],
     ['mysql://user:hunter2@db/fleet', /scheme "mysql"/],
     ['hunter2', /unknown scheme/],
   ])('refuses a database it cannot serve, without repeating the URL', (url, message) => {
-    const create = () => createEngine({ url, dataDir: '.', synchronous: 'FULL', listeners: new Set() });
+    const create = () =>
+      createEngine({ url, dataDir: '.', synchronous: 'FULL', listeners: new Set(), ...DEFAULTS });
     expect(create).toThrow(message);
     expect(create).not.toThrow(/hunter2/);
   });

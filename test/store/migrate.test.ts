@@ -9,6 +9,8 @@ import { migrate } from '../../src/store/migrate.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { Tables } from '../../src/store/schema.ts';
 
+const DEFAULTS = { poolMax: 10, logger: createLogger('silent') };
+
 const logger = createLogger('silent');
 
 describe('a start that ends while it makes the tables', () => {
@@ -26,7 +28,12 @@ describe('a start that ends while it makes the tables', () => {
       statements += 1;
       if (statements >= endAt) throw new Error('the end');
     };
-    const { dialect } = createEngine({ dataDir, synchronous: 'NORMAL', listeners: new Set([count]) });
+    const { dialect } = createEngine({
+      dataDir,
+      synchronous: 'NORMAL',
+      listeners: new Set([count]),
+      ...DEFAULTS,
+    });
     const db = new Kysely<Tables>({ dialect });
     await migrate(db, logger).catch(() => undefined);
     await db.destroy();

@@ -50,7 +50,7 @@ describe('openStore', () => {
 
   it('leaves the folder free when the URL is not served', async () => {
     const logger = createLogger('silent');
-    await expect(openStore({ dataDir, logger, url: 'postgres://h/d' })).rejects.toThrow('Postgres');
+    await expect(openStore({ dataDir, logger, url: 'mysql://h/d' })).rejects.toThrow('mysql');
     expect(await (await open()).healthy()).toBe(true);
   });
 

@@ -1,0 +1,33 @@
+/** The few places where the engines need different SQL; queries call these and stay the same. */
+import { PostgresAdapter, type RawBuilder, sql } from 'kysely';
+import type { Db } from './open.ts';
+
+export function isPostgres(db: Db): boolean {
+  return db.getExecutor().adapter instanceof PostgresAdapter;
+}
+
+/**
+ * The time at which the statement runs, in epoch ms, by the one clock that all processes of the store share: Postgres' own.
+ * SQLite has one process, whose clock says `now`.
+ */
+export function storeNow(db: Db, now: number): RawBuilder<number> {
+  return isPostgres(db)
+    ? sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`
+    : sql<number>`${now}`;
+}
+
+/**
+ * For `.modifyEnd(...)` of a select: nobody changes the rows it finds until the transaction ends; others may share them so.
+ * SQLite has one writer at a time, so there it is nothing.
+ */
+export function shared(tx: Db): RawBuilder<void> {
+  return isPostgres(tx) ? sql<void>`for share` : sql<void>``;
+}
+
+/**
+ * Until the transaction ends no other one gets past the same key; what another did under it is then seen. SQLite runs one
+ * transaction at a time anyway.
+ */
+export async function lockKey(tx: Db, key: string): Promise<void> {
+  if (isPostgres(tx)) await sql`select pg_advisory_xact_lock(hashtextextended(${key}, 0))`.execute(tx);
+}

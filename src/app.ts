@@ -61,14 +61,12 @@ export async function createApp(config: Config, logger: Logger, crashAt = neverC
     logger,
   });
   try {
+    const parts = { logger, clock: systemClock, ids: createIds(systemClock), random: Math.random };
     const ground: Ground = {
+      ...parts,
       config,
-      logger,
-      clock: systemClock,
-      ids: createIds(systemClock),
-      random: Math.random,
       store,
-      bus: createBus(config),
+      bus: createBus(config, parts),
       storage: createStorage({ config, clock: systemClock }),
       crashAt,
     };

@@ -1,14 +1,14 @@
 /** The event bus of a gateway that runs as one process: nothing leaves it, delivery is a method call. */
 import type { BusSubscription, EventBus, Latest, PreviewImage, SubscribeOptions } from './bus.ts';
+import { FanOut } from './fan-out.ts';
 import { LiveNews, type LiveNewsLimits } from './live-news.ts';
 import type { BusMessage, PreviewMessage } from './messages.ts';
-import { MailboxSubscription } from './subscription.ts';
-import { type Topic, topicsOf } from './topics.ts';
+import type { Topic } from './topics.ts';
 
 const DEFAULT_LIMITS: LiveNewsLimits = { maxJobs: 10_000, maxImageBytes: 64 * 1024 * 1024 };
 
 export class MemoryBus implements EventBus {
-  readonly #listeners = new Map<Topic, Set<MailboxSubscription>>();
+  readonly #listeners = new FanOut();
   readonly #news: LiveNews;
   #running = false;
 
@@ -23,9 +23,7 @@ export class MemoryBus implements EventBus {
   /** Ends every subscription. */
   async stop(): Promise<void> {
     this.#running = false;
-    for (const listeners of [...this.#listeners.values()]) {
-      for (const subscription of [...listeners]) subscription.close();
-    }
+    this.#listeners.closeAll();
     this.#news.clear();
   }
 
@@ -34,26 +32,19 @@ export class MemoryBus implements EventBus {
     if (message.kind === 'job' && message.change.type === 'progress') {
       this.#news.keepProgress(message.jobId, message.change.progress);
     }
-    this.#deliver(message);
+    this.#listeners.deliver(message);
   }
 
   publishPreview(message: PreviewMessage, image: Uint8Array): void {
     if (!this.#running) return;
     // Kept before it is announced: who hears of the picture can fetch it.
     this.#news.keepPreview(message.jobId, message.change.preview, image);
-    this.#deliver(message);
+    this.#listeners.deliver(message);
   }
 
   async subscribe(topics: readonly Topic[], options: SubscribeOptions = {}): Promise<BusSubscription> {
-    const wanted = new Set(topics);
-    const subscription = new MailboxSubscription(options, (closed) => this.#unlisten(wanted, closed));
+    const subscription = this.#listeners.add(topics, options);
     if (!this.#running) subscription.close();
-    if (subscription.closed) return subscription;
-    for (const topic of wanted) {
-      const listeners = this.#listeners.get(topic);
-      if (listeners) listeners.add(subscription);
-      else this.#listeners.set(topic, new Set([subscription]));
-    }
     return subscription;
   }
 
@@ -75,25 +66,6 @@ export class MemoryBus implements EventBus {
 
   /** Topics somebody listens to: none may be left once every subscriber is gone. */
   get topicCount(): number {
-    return this.#listeners.size;
-  }
-
-  #deliver(message: BusMessage): void {
-    const told = new Set<MailboxSubscription>();
-    for (const topic of topicsOf(message)) {
-      for (const subscription of this.#listeners.get(topic) ?? []) {
-        if (told.has(subscription)) continue;
-        told.add(subscription);
-        subscription.deliver(message);
-      }
-    }
-  }
-
-  #unlisten(topics: ReadonlySet<Topic>, subscription: MailboxSubscription): void {
-    for (const topic of topics) {
-      const listeners = this.#listeners.get(topic);
-      listeners?.delete(subscription);
-      if (listeners?.size === 0) this.#listeners.delete(topic);
-    }
+    return this.#listeners.topicCount;
   }
 }

@@ -103,7 +103,7 @@ const environment = z.object({
     .default('comfyfleet'),
   STORAGE_URL: z.url({ protocol: /^(s3|file)$/, error: 'must be an s3:// or file:// URL' }).optional(),
   LEASE_TTL_MS: milliseconds(10_000, 1000),
-  TRUST_PROXY: z.string().default('false').transform(trustedProxies),
+  TRUST_PROXY: trustedProxies,
   DATA_DIR: z.string().min(1).default('./data'),
   WORKFLOWS_DIR: z.string().min(1).optional(),
   PUBLIC_URL: webUrl.optional(),

@@ -80,6 +80,10 @@ describe('parseConfig', () => {
     expect(parseConfig({ TRUST_PROXY: text }).trustProxy).toEqual(expected);
   });
 
+  it.each(['nobody', '10.0.0.0/99', '-1', '10.0.0.0/8 loopback'])('does not take %s for a proxy', (text) => {
+    expect(messageOf({ TRUST_PROXY: text })).toContain('TRUST_PROXY: must be true, false, a number of hops');
+  });
+
   it('keeps credentials in an instance URL out of the message', () => {
     expect(messageOf({ COMFYUI_INSTANCES: 'ftp://user:secret@gpu1' })).not.toContain('secret');
   });

@@ -1,4 +1,5 @@
 /** The kinds of values that variables have. */
+import { compile } from '@fastify/proxy-addr';
 import { z } from 'zod';
 
 /**
@@ -28,7 +29,23 @@ export const webUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' })
   .transform((url) => url.replace(/\/+$/, ''));
 
-export function trustedProxies(text: string): TrustProxy {
-  if (text === 'true' || text === 'false') return text === 'true';
-  return /^\d+$/.test(text) ? Number(text) : list.parse(text);
+export const trustedProxies = z
+  .string()
+  .default('false')
+  .transform((text): TrustProxy => {
+    if (text === 'true' || text === 'false') return text === 'true';
+    return /^\d+$/.test(text) ? Number(text) : list.parse(text);
+  })
+  .refine((trust) => !Array.isArray(trust) || areAddresses(trust), {
+    error:
+      'must be true, false, a number of hops, or addresses such as 10.0.0.0/8, loopback, linklocal, uniquelocal',
+  });
+
+function areAddresses(texts: readonly string[]): boolean {
+  try {
+    compile([...texts]);
+    return true;
+  } catch {
+    return false;
+  }
 }

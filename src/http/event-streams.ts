@@ -36,7 +36,10 @@ export class EventStreams {
   }
 }
 
-/** Clients of server-sent events take 503 for a reason to come again. */
+/**
+ * Clients of server-sent events take 503 for a reason to come again. Proxies must hand events on as they come: nginx is
+ * told by a header of its own, others understand that nothing may be kept or transformed.
+ */
 export function useEventStreams(streams: EventStreams): Plugin<object, TransportContext, GraphqlContext> {
   return {
     onSubscribe({ args, setResultAndStopExecution }) {
@@ -48,6 +51,11 @@ export function useEventStreams(streams: EventStreams): Plugin<object, Transport
         503,
       );
       setResultAndStopExecution({ errors: [error] });
+    },
+    onResponse({ response }) {
+      if (!response.headers.get('content-type')?.startsWith('text/event-stream')) return;
+      response.headers.set('x-accel-buffering', 'no');
+      response.headers.set('cache-control', 'no-cache, no-store, no-transform');
     },
   };
 }

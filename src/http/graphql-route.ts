@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Engine } from '../graphql/engine.ts';
 import { drain } from './drain.ts';
+import { trustOf } from './forwarded.ts';
 import { acceptsPage, type GraphiqlPage } from './graphiql.ts';
 import type { HttpParts } from './parts.ts';
 import { requestInfoOf } from './request-info.ts';
@@ -15,6 +16,7 @@ export function addGraphqlRoute(
   engine: Engine,
   page: GraphiqlPage | null,
 ): void {
+  const trust = trustOf(config.trustProxy);
   app.route({
     method: ['GET', 'POST', 'HEAD', 'OPTIONS', 'PUT', 'PATCH', 'DELETE'],
     url: '/graphql',
@@ -28,7 +30,7 @@ export function addGraphqlRoute(
         if (value !== undefined) reply.raw.setHeader(name, value);
       }
       reply.raw.once('finish', () => drain(request.raw, DRAIN, clock));
-      const info = requestInfoOf(request.raw, request.id, `http://${config.host}:${config.port}`);
+      const info = requestInfoOf(request.raw, trust, request.id, `http://${config.host}:${config.port}`);
       await engine.handle(request.raw, reply.raw, { info });
     },
   });

@@ -6,6 +6,7 @@ import type { GraphqlContext } from '../graphql/context.ts';
 import type { TransportContext } from '../graphql/engine.ts';
 import type { Clock } from '../lib/clock.ts';
 import { isObject } from '../lib/json.ts';
+import type { Trust } from './forwarded.ts';
 import { type MultipartLimits, readMultipart } from './multipart.ts';
 import { isCrossSite } from './request-info.ts';
 
@@ -14,6 +15,8 @@ export interface BodyOptions {
   readonly multipart: MultipartLimits;
   /** Origins whose pages may send files without a preflight header. */
   readonly allowedOrigins: readonly string[];
+  /** Whose word on the host that a page used is taken. */
+  readonly trust: Trust;
   readonly clock: Clock;
 }
 
@@ -40,7 +43,7 @@ export function useRequestBodies(options: BodyOptions): Plugin<object, NodeConte
       if (type === 'application/json' || type === 'application/graphql+json') {
         setRequestParser(() => readJson(req, options.maxJsonBytes));
       } else if (type === 'multipart/form-data') {
-        refuseForeignPages(req, options.allowedOrigins);
+        refuseForeignPages(req, options);
         setRequestParser(() => readMultipart(req, res, options.multipart, options.clock));
       } else {
         throw codedError('UNSUPPORTED_MEDIA_TYPE', 'send application/json or multipart/form-data', 415);
@@ -67,9 +70,9 @@ function parseJson(text: string, complaint: string): unknown {
 }
 
 /** A page of another site can post a form without asking; it cannot set a header without asking. */
-function refuseForeignPages(request: IncomingMessage, allowed: readonly string[]): void {
+function refuseForeignPages(request: IncomingMessage, { trust, allowedOrigins }: BodyOptions): void {
   if (PREFLIGHT_HEADERS.some((name) => request.headers[name] !== undefined)) return;
-  if (!isCrossSite(request, allowed)) return;
+  if (!isCrossSite(request, trust, allowedOrigins)) return;
   throw codedError('CSRF_HEADER_MISSING', `set the header ${PREFLIGHT_HEADERS[0]}`, 403);
 }
 

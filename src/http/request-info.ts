@@ -3,9 +3,9 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Config } from '../config.ts';
 import type { RequestInfo } from '../graphql/context.ts';
+import { clientSideOf, type Trust } from './forwarded.ts';
 
 const SAFE_ID = /^[A-Za-z0-9][\w.:-]{0,127}$/;
-const SAFE_HOST = /^[A-Za-z0-9.[\]:_-]{1,255}$/;
 
 export function requestIdOf(headers: IncomingHttpHeaders, makeId: () => string): string {
   const given = headers['x-request-id'];
@@ -13,19 +13,26 @@ export function requestIdOf(headers: IncomingHttpHeaders, makeId: () => string):
 }
 
 /** `fallback` is used when the request names no host that could be part of an address. */
-export function requestInfoOf(request: IncomingMessage, requestId: string, fallback: string): RequestInfo {
-  const host = request.headers.host;
-  return { requestId, origin: host && SAFE_HOST.test(host) ? `http://${host}` : fallback };
+export function requestInfoOf(
+  request: IncomingMessage,
+  trust: Trust,
+  requestId: string,
+  fallback: string,
+): RequestInfo {
+  const { scheme, host } = clientSideOf(request, trust);
+  return { requestId, origin: host === null ? fallback : `${scheme}://${host}` };
 }
 
 /**
  * Whether a browser page of another site sent the request. Browsers name the page's origin; other clients do not.
  * `allowed` are origins such as https://app.example.com.
  */
-export function isCrossSite(request: IncomingMessage, allowed: readonly string[]): boolean {
-  const { origin, host } = request.headers;
+export function isCrossSite(request: IncomingMessage, trust: Trust, allowed: readonly string[]): boolean {
+  const { origin } = request.headers;
   if (origin === undefined) return false;
-  return !allowed.includes(origin) && origin.replace(/^https?:\/\//, '') !== host;
+  return (
+    !allowed.includes(origin) && origin.replace(/^https?:\/\//, '') !== clientSideOf(request, trust).host
+  );
 }
 
 /** Origins whose pages may call: those of the configuration, and our own as clients see it. */

@@ -12,6 +12,7 @@ import type { WorkflowRegistry } from '../workflows/definition.ts';
 import { addCors } from './cors.ts';
 import { EventStreams, useEventStreams } from './event-streams.ts';
 import { addFileRoutes } from './files.ts';
+import { clientSideOf, type Trust, trustOf } from './forwarded.ts';
 import { GraphiqlPage } from './graphiql.ts';
 import { addGraphqlRoute } from './graphql-route.ts';
 import { addHealthRoutes } from './health-routes.ts';
@@ -67,6 +68,9 @@ class FastifyServer implements HttpServer {
   readonly #sockets: WebSocketTransport;
   readonly #limits: ConnectionLimits;
   readonly #streams: EventStreams;
+  readonly #trust: Trust;
+  /** Asked at the beginning: a connection that is closed has no address any more. */
+  readonly #clients = new WeakMap<FastifyRequest, string>();
   #draining = false;
   #stopped: Promise<void> | undefined;
   #url: string | undefined;
@@ -76,6 +80,7 @@ class FastifyServer implements HttpServer {
     const { config, clock, ids } = parts;
     this.#limits = { ...CONNECTION_LIMITS, ...parts.limits };
     this.#streams = new EventStreams(this.#limits.maxStreams);
+    this.#trust = trustOf(config.trustProxy);
     // One listener for each wait.
     setMaxListeners(0, this.#shutdown.signal);
     const limits = {
@@ -88,6 +93,7 @@ class FastifyServer implements HttpServer {
       maxJsonBytes: config.maxBodyBytes,
       multipart: limits,
       allowedOrigins: allowedOrigins(config),
+      trust: this.#trust,
       clock,
     });
     const schema = schemaOf(parts.workflows);
@@ -106,6 +112,7 @@ class FastifyServer implements HttpServer {
     this.#sockets = new WebSocketTransport(parts, this.#limits, this.#engine);
     this.#app = fastify({
       logger: false,
+      trustProxy: this.#trust,
       genReqId: (request) => requestIdOf(request.headers, ids),
       requestTimeout: REQUEST_TIMEOUT_MS,
       forceCloseConnections: 'idle',
@@ -164,7 +171,10 @@ class FastifyServer implements HttpServer {
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('*', (_request, _body, done) => done(null));
     app.addHook('onRequest', async (request, reply) => {
+      this.#clients.set(request, clientSideOf(request.raw, this.#trust).address);
       reply.header('x-request-id', request.id);
+      // a proxy keeps its connections: none of them may be in use again when they are closed
+      if (this.#draining) reply.header('connection', 'close');
     });
     app.addHook('onResponse', async (request, reply) => this.#log(request, reply));
     app.setNotFoundHandler((_request, reply) =>
@@ -190,6 +200,7 @@ class FastifyServer implements HttpServer {
     this.#parts.logger.info(
       {
         requestId: request.id,
+        client: this.#clients.get(request),
         method: request.method,
         path: request.url.split('?', 1)[0],
         status: reply.statusCode,

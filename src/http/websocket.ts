@@ -13,6 +13,7 @@ import type { Engine } from '../graphql/engine.ts';
 import { type Clock, pause } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { Admission } from './admission.ts';
+import { clientSideOf, type Trust, trustOf } from './forwarded.ts';
 import type { ConnectionLimits } from './limits.ts';
 import { paced } from './paced.ts';
 import type { HttpParts } from './parts.ts';
@@ -37,6 +38,7 @@ export class WebSocketTransport {
   readonly #engine: Engine;
   readonly #sockets: WebSocketServer;
   readonly #admission: Admission;
+  readonly #trust: Trust;
   readonly #log: Logger;
   readonly #clock: Clock;
   /** The operations of each socket by their ids. */
@@ -51,6 +53,7 @@ export class WebSocketTransport {
     this.#parts = parts;
     this.#limits = limits;
     this.#engine = engine;
+    this.#trust = trustOf(parts.config.trustProxy);
     this.#log = parts.logger.child({ part: 'websocket' });
     this.#clock = parts.clock;
     this.#admission = new Admission(limits.connectsPerSecond, parts.clock);
@@ -102,7 +105,10 @@ export class WebSocketTransport {
       );
       return;
     }
-    this.#requestIds.set(request, requestIdOf(request.headers, this.#parts.ids));
+    const requestId = requestIdOf(request.headers, this.#parts.ids);
+    this.#requestIds.set(request, requestId);
+    const { address: client } = clientSideOf(request, this.#trust);
+    this.#log.info({ requestId, client, path: '/graphql' }, 'socket asked for');
     const welcome = this.#sockets.clients.size < this.#limits.maxSockets && this.#admission.admit();
     this.#sockets.handleUpgrade(request, socket, head, (accepted) => {
       // ws itself closes the socket with the fitting code
@@ -117,7 +123,7 @@ export class WebSocketTransport {
   /** The status to refuse the handshake with. */
   #refusal(request: IncomingMessage): 404 | 403 | null {
     if (request.url?.split('?', 1)[0] !== '/graphql') return 404;
-    return isCrossSite(request, allowedOrigins(this.#parts.config)) ? 403 : null;
+    return isCrossSite(request, this.#trust, allowedOrigins(this.#parts.config)) ? 403 : null;
   }
 
   /**
@@ -147,7 +153,7 @@ export class WebSocketTransport {
     // Counted before anything is awaited, so that a burst does not slip through.
     this.#operations.set(context, operations.set(id, 'answer'));
     const requestId = this.#requestIds.get(request) ?? ids();
-    const info = requestInfoOf(request, requestId, `http://${config.host}:${config.port}`);
+    const info = requestInfoOf(request, this.#trust, requestId, `http://${config.host}:${config.port}`);
     const prepared = await prepare(this.#engine, payload, info, this.#log);
     if ('map' in prepared) {
       operations.delete(id);

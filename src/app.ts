@@ -24,6 +24,7 @@ import { type Service, startAll, stopAll } from './lib/service.ts';
 import { createScheduler, type Scheduler } from './scheduler/scheduler.ts';
 import type { BlobStore } from './storage/blob-store.ts';
 import { createStorage } from './storage/create-storage.ts';
+import { MemoryBlobGuard } from './storage/memory-blob-guard.ts';
 import { signingKey, UrlSigner } from './storage/signed-url.ts';
 import { openStore, type Store } from './store/open.ts';
 import { settingOrCreate } from './store/settings.ts';
@@ -67,7 +68,7 @@ export async function createApp(config: Config, logger: Logger, crashAt = neverC
       config,
       store,
       bus: createBus(config, parts),
-      storage: createStorage({ config, clock: systemClock }),
+      storage: createStorage({ config, clock: systemClock, guard: new MemoryBlobGuard(), logger }),
       crashAt,
     };
     return await compose(ground, workflows);

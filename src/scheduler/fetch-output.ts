@@ -159,6 +159,8 @@ function outcome(put: PutResult<Description, string>): Fetched {
       return tooLarge(put.maxBytes);
     case 'no-space':
       return { kind: 'no-room', reason: 'there is no space left' };
+    case 'unavailable':
+      return { kind: 'no-room', reason: 'the storage does not answer' };
     case 'rejected':
       return { kind: 'broken', reason: put.rejection };
   }

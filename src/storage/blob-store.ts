@@ -3,7 +3,10 @@
  * picture is stored once and never shared between tenants. Rows say who refers to a blob; the store knows nothing of them.
  */
 import type { Readable } from 'node:stream';
+import type { BlobPin } from '../domain/blob-guard.ts';
 import type { Service } from '../lib/service.ts';
+
+export type { BlobPin } from '../domain/blob-guard.ts';
 
 /** Bytes to look at: in memory when small, else the path of a file. */
 export type Content = Uint8Array | string;
@@ -24,14 +27,6 @@ export interface PutOptions<A, R> {
   readonly rarelyRejects?: boolean;
 }
 
-/**
- * Keeps a blob from being removed until the row that names it is committed. Whoever called put() must release it, in a
- * `finally`; releasing twice is fine.
- */
-export interface BlobPin {
-  release(): void;
-}
-
 export type PutResult<A = undefined, R = never> =
   | {
       readonly stored: true;
@@ -43,7 +38,8 @@ export type PutResult<A = undefined, R = never> =
     }
   | { readonly stored: false; readonly reason: 'too-large'; readonly maxBytes: number }
   | { readonly stored: false; readonly reason: 'rejected'; readonly rejection: R }
-  | { readonly stored: false; readonly reason: 'no-space' };
+  /** `unavailable`: storage, or the guard of its blobs, does not answer. Both may pass. */
+  | { readonly stored: false; readonly reason: 'no-space' | 'unavailable' };
 
 /** First and last byte, both included, counted from 0. */
 export interface ByteRange {
@@ -63,17 +59,18 @@ export interface ListedBlob {
   readonly tenant: string;
   readonly sha256: string;
   readonly bytes: number;
-  /** When it was put last, epoch ms. */
+  /** When its bytes were put, epoch ms: of a later put of the same bytes the listing may know nothing. */
   readonly storedAt: number;
 }
 
-/** `in-use`: pinned, or (where several processes share the store) written too recently to be judged. */
+/** `in-use`: pinned, put too recently for the asker, or the guard was held for too long to be sure of it. */
 export type RemoveResult = 'removed' | 'absent' | 'referenced' | 'in-use';
 
 export interface BlobStore extends Service {
   /**
    * Streams in, hashing on the way; the blob is complete and durable once this resolves, and nothing is left behind otherwise.
-   * An error of the source (the client went away) is thrown on; so is a disk that fails otherwise than by being full.
+   * An error of the source (the client went away) is thrown on; so is a disk that fails otherwise than by being full. What
+   * is stored is pinned before it is looked for, so that nobody removes what a put counts on.
    */
   put<A = undefined, R = never>(
     tenant: string,
@@ -86,8 +83,8 @@ export interface BlobStore extends Service {
   toBuffer(tenant: string, sha256: string, maxBytes: number): Promise<Buffer | null>;
   stat(tenant: string, sha256: string): Promise<{ readonly bytes: number } | null>;
   /**
-   * Removes the blob unless it is pinned or the question, asked while no put of the same blob can run in this process, is
-   * answered with false. `in-use` asks the caller to try again later. One put at `putBefore` (epoch ms) or later is in use.
+   * Removes the blob unless it is pinned or the question, asked while nobody can pin the blob, is answered with false.
+   * `in-use` asks the caller to try again later. One put at `putBefore` (epoch ms) or later is in use.
    */
   remove(
     tenant: string,
@@ -99,6 +96,6 @@ export interface BlobStore extends Service {
   list(limit: number, after?: Pick<ListedBlob, 'tenant' | 'sha256'>): Promise<ListedBlob[]>;
   /** Removes what a put of a dead process left half-written this long ago; how many. Never that of a put in progress. */
   sweepStaging(olderThanMs: number): Promise<number>;
-  /** Bytes that can still be stored; null where there is no such limit. */
+  /** Bytes that can still be stored; null where there is no such limit. Rejects when the storage does not answer. */
   freeBytes(): Promise<number | null>;
 }

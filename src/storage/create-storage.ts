@@ -1,17 +1,35 @@
 /** Chooses where bytes lie: a disk of this process, a volume that several share, or S3. */
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Config } from '../config.ts';
+import type { BlobGuard } from '../domain/blob-guard.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
 import type { BlobStore } from './blob-store.ts';
 import { DiskStore } from './disk-store.ts';
 
 export interface StorageParts {
-  readonly config: Pick<Config, 'storageUrl' | 'dataDir'>;
+  readonly config: Pick<Config, 'storageUrl' | 'databaseUrl' | 'dataDir'>;
   readonly clock: Clock;
+  /** Of all processes that share the blobs. */
+  readonly guard: BlobGuard;
+  readonly logger: Logger;
 }
 
-export function createStorage({ config, clock }: StorageParts): BlobStore {
-  if (config.storageUrl !== undefined) throw new Error('STORAGE_URL is not supported yet');
-  // the data folder is locked: whatever is half-written was left by a dead process
-  return new DiskStore({ root: join(config.dataDir, 'files'), clock, staleStagingMs: 0 });
+/** @throws when the URL cannot be understood. Nothing is opened before `start`. */
+export function createStorage({ config, clock, guard }: StorageParts): BlobStore {
+  const { storageUrl, databaseUrl, dataDir } = config;
+  if (storageUrl === undefined) {
+    // the store in the data folder keeps it locked: whatever is half-written was left by a dead process
+    const staleStagingMs = databaseUrl === undefined ? 0 : undefined;
+    return new DiskStore({ root: join(dataDir, 'files'), clock, guard, staleStagingMs });
+  }
+  const url = new URL(storageUrl);
+  if (url.protocol === 'file:') return new DiskStore({ root: volume(url), clock, guard });
+  throw new Error('STORAGE_URL is not supported yet');
+}
+
+function volume(url: URL): string {
+  if (url.host !== '') throw new Error('STORAGE_URL: a file URL names no host: file:///path/of/the/volume');
+  return fileURLToPath(url);
 }

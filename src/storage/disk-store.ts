@@ -1,10 +1,10 @@
 /** The blob store on a local disk (or a volume several gateways share). */
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat, statfs, unlink, utimes } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat, statfs, unlink } from 'node:fs/promises';
+import { type BlobGuard, type BlobPin, REMOVAL_MS } from '../domain/blob-guard.ts';
 import { assert } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
 import type {
-  BlobPin,
   BlobStore,
   ByteRange,
   ListedBlob,
@@ -19,7 +19,7 @@ import { DurableFolders } from './durable-folder.ts';
 import { errorCode, orNullIfAbsent } from './fs-error.ts';
 import { StagingFile, takeIn } from './intake.ts';
 import { KeyLock } from './key-lock.ts';
-import { Pins } from './pins.ts';
+import { MemoryBlobGuard } from './memory-blob-guard.ts';
 
 export interface DiskStoreOptions {
   /** Made if missing; blobs and staging files lie below. */
@@ -27,14 +27,11 @@ export interface DiskStoreOptions {
   readonly clock: Clock;
   /** Names for staging files, unique among all processes; default random UUIDs. */
   readonly newName?: () => string;
-  /**
-   * Where several processes share the folder, pins of one are unknown to the others: a blob put within this time, in ms, is
-   * not removed. Default 0: one process.
-   */
-  readonly recentMs?: number;
+  /** Shared by all processes that share the folder; default one for this process alone. */
+  readonly guard?: BlobGuard | undefined;
   /** Age in ms at which a staging file is taken for one that a dead process left; default an hour; 0 where no other
    * process shares the folder. */
-  readonly staleStagingMs?: number;
+  readonly staleStagingMs?: number | undefined;
 }
 
 interface Received {
@@ -52,13 +49,14 @@ export class DiskStore implements BlobStore {
   readonly #layout: DiskLayout;
   readonly #folders = new DurableFolders();
   readonly #lock = new KeyLock();
-  readonly #pins = new Pins();
+  readonly #guard: BlobGuard;
   /** Staging files of puts in progress. */
   readonly #writing = new Set<string>();
   readonly #named = new Set<string>();
 
   constructor(options: DiskStoreOptions) {
     this.#options = options;
+    this.#guard = options.guard ?? new MemoryBlobGuard();
     this.#layout = new DiskLayout(options.root);
   }
 
@@ -89,8 +87,10 @@ export class DiskStore implements BlobStore {
       const writing = options.rarelyRejects ? this.#writeAhead(received) : undefined;
       const [verdict] = await both(inspecting, writing);
       if (verdict && !verdict.ok) return { stored: false, reason: 'rejected', rejection: verdict.rejection };
-      const { pin, moved } = await this.#lock.run(received.key, () => this.#keep(received));
-      stored = moved;
+      // Only a guard that other processes share can fail.
+      const pin = await this.#guard.pin(tenant, sha256).catch(() => null);
+      if (!pin) return { stored: false, reason: 'unavailable' };
+      stored = await this.#lock.run(received.key, () => this.#keep(received)).catch(releasing(pin));
       // Without `inspect` nothing says what A is, so it is undefined, its default.
       return { stored: true, sha256, bytes, inspected: verdict?.value as A, pin };
     } catch (error) {
@@ -137,20 +137,19 @@ export class DiskStore implements BlobStore {
     stillUnreferenced: () => Promise<boolean>,
     putBefore = Number.POSITIVE_INFINITY,
   ): Promise<RemoveResult> {
-    const key = keyOf(tenant, sha256);
+    const { clock } = this.#options;
     const file = this.#layout.file(tenant, sha256);
-    return this.#lock.run(key, async () => {
-      // Pins are taken under the same lock, so none can appear between this look and the unlink.
-      if (this.#pins.has(key)) return 'in-use';
+    const removed = await this.#guard.unlessPinned<RemoveResult>(tenant, sha256, async () => {
+      const since = clock.monotonic();
       const found = await orNullIfAbsent(stat(file));
       if (!found) return 'absent';
       if (found.mtimeMs >= putBefore) return 'in-use';
-      const recentMs = this.#options.recentMs ?? 0;
-      if (recentMs > 0 && this.#options.clock.now() - found.mtimeMs < recentMs) return 'in-use';
       if (!(await stillUnreferenced())) return 'referenced';
+      if (clock.monotonic() - since > REMOVAL_MS) return 'in-use';
       await orNullIfAbsent(unlink(file));
       return 'removed';
     });
+    return removed ?? 'in-use';
   }
 
   async freeBytes(): Promise<number> {
@@ -175,20 +174,14 @@ export class DiskStore implements BlobStore {
     return swept;
   }
 
-  /** Under the key's lock. `moved`: the staging file is now the blob. */
-  async #keep(received: Received): Promise<{ readonly pin: BlobPin; readonly moved: boolean }> {
-    const { tenant, sha256, key } = received;
-    const file = this.#layout.file(tenant, sha256);
+  /** Under the key's lock, and pinned. Whether the staging file is now the blob. */
+  async #keep(received: Received): Promise<boolean> {
+    const file = this.#layout.file(received.tenant, received.sha256);
     // What is on the disk already is renamed over an earlier copy: no dearer than finding out that there is one.
     const found = received.staging.finished ? null : await orNullIfAbsent(stat(file));
-    if (found?.size === received.bytes) {
-      // Makes it recent again, for removers in other processes; it vanished just now if one was faster.
-      const now = new Date(this.#options.clock.now());
-      const touched = await orNullIfAbsent(utimes(file, now, now).then(() => true));
-      if (touched) return { pin: this.#pins.pin(key), moved: false };
-    }
+    if (found?.size === received.bytes) return false;
     await this.#write(received, file);
-    return { pin: this.#pins.pin(key), moved: true };
+    return true;
   }
 
   /** All that can be done before it is known whether the bytes are wanted, or there already. */
@@ -224,6 +217,14 @@ export class DiskStore implements BlobStore {
 }
 
 const keyOf = (tenant: string, sha256: string): string => `${sha256} ${tenant}`;
+
+/** For what fails while a blob is pinned. */
+function releasing(pin: BlobPin): (error: unknown) => never {
+  return (error) => {
+    pin.release();
+    throw error;
+  };
+}
 
 /** Waits for both to end even when one of them fails, so that nothing is still being written afterwards. */
 async function both<A, B>(first: A, second: B): Promise<[Awaited<A>, Awaited<B>]> {

@@ -1,5 +1,5 @@
 /** Counts who holds a blob that no row names yet. */
-import type { BlobPin } from './blob-store.ts';
+import type { BlobPin } from '../domain/blob-guard.ts';
 
 export class Pins {
   readonly #counts = new Map<string, number>();

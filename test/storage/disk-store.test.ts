@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Clock } from '../../src/lib/clock.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { DiskStore, type DiskStoreOptions } from '../../src/storage/disk-store.ts';
+import { MemoryBlobGuard } from '../../src/storage/memory-blob-guard.ts';
 import { blobStoreContract, sha256, stored } from './blob-store.contract.ts';
 
 const folders: string[] = [];
@@ -99,19 +100,35 @@ describe('DiskStore', () => {
     expect(await store.stat('acme', hash)).toEqual({ bytes: bytes.length });
   });
 
-  it('spares a blob put recently where other processes may be about to name it', async () => {
-    let now = Date.now();
-    const clock: Clock = { ...systemClock, now: () => now };
-    const { store } = await diskStore({ clock, recentMs: 60_000 });
-    const put = async () => stored(await store.put('acme', [bytes], { maxBytes: 100 })).pin.release();
-    const remove = () => store.remove('acme', hash, async () => true);
-    await put();
-    expect(await remove()).toBe('in-use');
-    now += 120_000;
-    await put();
-    expect(await remove()).toBe('in-use');
-    now += 61_000;
-    expect(await remove()).toBe('removed');
+  it('removes nothing any more when it slept, and so may have lost its hold on the blob', async () => {
+    let slept = 0;
+    const clock: Clock = { ...systemClock, monotonic: () => systemClock.monotonic() + slept };
+    const { store } = await diskStore({ clock });
+    stored(await store.put('acme', [bytes], { maxBytes: 100 })).pin.release();
+    const sleeping = async (): Promise<boolean> => {
+      slept += 60_000;
+      return true;
+    };
+    expect(await store.remove('acme', hash, sleeping)).toBe('in-use');
+    expect(await store.remove('acme', hash, async () => true)).toBe('removed');
+  });
+
+  it('stores nothing while its guard does not answer', async () => {
+    const guard = new MemoryBlobGuard();
+    guard.pin = async () => Promise.reject(new Error('the database is away'));
+    const { store, root } = await diskStore({ guard });
+    const result = await store.put('acme', [bytes], { maxBytes: 100 });
+    expect(result).toEqual({ stored: false, reason: 'unavailable' });
+    expect(await filesIn(root)).toEqual([]);
+  });
+
+  it('lets go of a blob that it could not store', async () => {
+    const guard = new MemoryBlobGuard();
+    const { store, root } = await diskStore({ guard });
+    await rm(join(root, 'blobs'), { recursive: true });
+    await writeFile(join(root, 'blobs'), 'a file where the folder should be');
+    await expect(store.put('acme', [bytes], { maxBytes: 100 })).rejects.toThrow('ENOTDIR');
+    expect(await guard.unlessPinned('acme', hash, async () => 'free')).toBe('free');
   });
 
   it.each(['ENOSPC', 'EDQUOT'])('answers that there is no space when writing fails with %s', async (code) => {

@@ -1,0 +1,26 @@
+/** The programs that tests run beside the gateway, and where a machine may have them. */
+import type { Wanted } from './programs.ts';
+
+export const POSTGRES: Wanted = {
+  name: 'Postgres',
+  commands: ['postgres', 'initdb'],
+  folders: ['/usr/lib/postgresql/*/bin', '/usr/pgsql-*/bin', '/opt/homebrew/opt/postgresql@*/bin'],
+  packages: ['postgresql'],
+  image: 'postgres:16-alpine',
+};
+
+export const REDIS: Wanted = {
+  name: 'Redis',
+  commands: ['redis-server'],
+  packages: ['redis-server'],
+  image: 'redis:7-alpine',
+};
+
+export const NGINX: Wanted = {
+  name: 'nginx',
+  commands: ['nginx'],
+  packages: ['nginx-light'],
+};
+
+/** Everything that a run of all tests needs. */
+export const WANTED: readonly Wanted[] = [POSTGRES, REDIS, NGINX];

@@ -38,11 +38,14 @@ export class PostgresServer extends Server {
     this.url = `postgres://postgres@127.0.0.1:${port}/postgres`;
   }
 
-  /** Not started yet. @throws when there is no Postgres and none can be had. */
-  static async create(): Promise<PostgresServer> {
+  /** Not started yet; the settings change those of tests. @throws when there is no Postgres and none can be had. */
+  static async create(changed: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
     const [found] = await findPrograms([POSTGRES]);
     const port = await freePort();
-    const settings = Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    const settings = Object.entries({ ...SETTINGS, ...changed }).flatMap(([name, value]) => [
+      '-c',
+      `${name}=${value}`,
+    ]);
     return new PostgresServer(await daemonOf(found as Found, port, settings), port);
   }
 

@@ -46,7 +46,8 @@ const LOW_SPACE_BYTES = 512 * 1024 * 1024;
 export function createHealthReporter(parts: HealthParts): () => Promise<HealthReport> {
   const startedAt = parts.clock.monotonic();
   return async () => {
-    const rows = await readRows(parts.store).catch(() => null);
+    // asked first, since that answers in time also when the store does not
+    const rows = (await parts.store.healthy()) ? await readRows(parts.store).catch(() => null) : null;
     const core = [
       ...(parts.schedulerHealthy ? [check('scheduler', parts.schedulerHealthy(), 'it does not run')] : []),
       check('store', rows !== null, 'the store does not answer'),

@@ -4,16 +4,13 @@
  */
 import { type ExecutionResult, GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import { isStoreFull } from '../store/store-full.ts';
 import type { GraphqlContext } from './context.ts';
+import { passingError } from './passing-error.ts';
 
 /** True for errors that were made for clients: thrown as GraphQLError by us or by graphql itself. */
 function isMeant(error: unknown): boolean {
   return error instanceof GraphQLError && (!error.originalError || isMeant(error.originalError));
 }
-
-/** Nothing was changed, and the same request may succeed later. */
-const NO_ROOM = 'there is no room to write; try again later';
 
 /** The error to show; what is not meant for clients is logged. */
 export function masked(error: unknown, { log, requestId }: GraphqlContext): GraphQLError {
@@ -29,8 +26,10 @@ export function masked(error: unknown, { log, requestId }: GraphqlContext): Grap
     path: path ?? null,
     nodes: error instanceof GraphQLError ? (error.nodes ?? null) : null,
   };
-  if (isStoreFull(cause)) {
-    return new GraphQLError(NO_ROOM, { ...place, extensions: { code: 'STORAGE_UNAVAILABLE', requestId } });
+  const passing = passingError(cause);
+  if (passing) {
+    const { message, ...extensions } = passing;
+    return new GraphQLError(message, { ...place, extensions: { ...extensions, requestId } });
   }
   return new GraphQLError('an internal error; quote the requestId when you report it', {
     ...place,

@@ -6,6 +6,7 @@ import { setMaxListeners } from 'node:events';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
 import { createEngine, type Engine } from '../graphql/engine.ts';
+import { passingError } from '../graphql/passing-error.ts';
 import { buildSchema } from '../graphql/schema.ts';
 import type { Service } from '../lib/service.ts';
 import type { WorkflowRegistry } from '../workflows/definition.ts';
@@ -186,6 +187,15 @@ class FastifyServer implements HttpServer {
       if (statusCode >= 400 && statusCode < 500)
         return reply.code(statusCode).send({ code: 'BAD_USER_INPUT', message: error.message });
       services.logger.error({ err: error, requestId: request.id }, 'request failed');
+      const passing = passingError(error);
+      if (passing) {
+        const { code, message, retryAfterMs } = passing;
+        return reply
+          .code(503)
+          .header('retry-after', Math.ceil(retryAfterMs / 1000))
+          .header('cache-control', 'no-store')
+          .send({ code, message, requestId: request.id });
+      }
       const message = 'an internal error; quote the requestId when you report it';
       return reply.code(500).send({ code: 'INTERNAL_SERVER_ERROR', message, requestId: request.id });
     });

@@ -1,10 +1,13 @@
 /** Opens the store: takes the data folder where the data lies in it, connects, migrates. After it resolves every query can run. */
 import { Kysely } from 'kysely';
+import { type Clock, pause, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import { lockDataDir } from './data-lock.ts';
 import { createEngine } from './dialect.ts';
 import { migrate } from './migrate.ts';
+import { reachDatabase } from './reach-database.ts';
+import { repeatConflicts } from './repeat-conflicts.ts';
 import type { Tables } from './schema.ts';
 import type { Synchronous } from './sqlite-database.ts';
 
@@ -20,13 +23,20 @@ export interface StoreOptions {
   /** Connections to Postgres at most; default 10. */
   readonly poolMax?: number | undefined;
   readonly logger: Logger;
+  /** For the waiting of the store itself; rows never see it. Default: the system's. */
+  readonly clock?: Clock | undefined;
+  /** Spreads what is tried again; answers numbers in [0, 1). */
+  readonly random?: (() => number) | undefined;
+  /** Ends the waiting for a database that does not answer yet. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Store extends Service {
   readonly db: Db;
   /**
    * Commits what `work` did when it resolves, undoes it when it rejects. Inside, use only the given `tx`: SQLite has one
-   * connection, so a query on `db` would wait for the transaction that waits for it. And await nothing but queries.
+   * connection, so a query on `db` would wait for the transaction that waits for it. And await nothing but queries. It is
+   * called again when the database undid it because another transaction was in the way.
    */
   transaction<T>(work: (tx: Db) => Promise<T>): Promise<T>;
   /**
@@ -36,19 +46,26 @@ export interface Store extends Service {
   relaxed<T>(work: (tx: Db) => Promise<T>): Promise<T>;
   /** Hears the text of every statement, for tests and traces; returns the way to stop. */
   onQuery(listener: (sql: string) => void): () => void;
-  /** A query gets through. */
+  /** A query gets through; answers within two seconds, whatever the database does. */
   healthy(): Promise<boolean>;
 }
 
-/** Throws when the folder is taken, the URL is not served or a migration fails; nothing stays open then. */
+const HEALTHY_WITHIN_MS = 2000;
+
+/**
+ * A database that cannot be reached yet is waited for, a minute at most. Throws when it stays away or refuses us, when the
+ * folder is taken, the URL is not served or a migration fails; nothing stays open then.
+ */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { url, dataDir, synchronous = 'FULL', poolMax = 10, logger } = options;
+  const { clock = systemClock, random = Math.random, signal } = options;
   const listeners = new Set<(sql: string) => void>();
   const engine = createEngine({ url, dataDir, synchronous, poolMax, listeners, logger });
   const lock = engine.embedded ? lockDataDir(dataDir) : null;
   const db = new Kysely<Tables>({ dialect: engine.dialect });
   try {
-    await migrate(db, logger);
+    if (engine.embedded || !url) await migrate(db, logger);
+    else await reachDatabase({ url, clock, logger, signal }, () => migrate(db, logger));
     // The folder is ours alone: whoever held a lease in it is gone.
     if (lock) await db.updateTable('leases').set({ expires_at: 0 }).execute();
   } catch (error) {
@@ -57,26 +74,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     throw error;
   }
   let open = true;
+  const answers = inTime(clock, () => db.selectFrom('settings').select('name').limit(1).execute());
   return {
     db,
-    transaction: (work) => db.transaction().execute(work),
-    relaxed: (work) => engine.relaxed(db, work),
+    transaction: (work) => repeatConflicts({ clock, random }, () => db.transaction().execute(work)),
+    relaxed: (work) => repeatConflicts({ clock, random }, () => engine.relaxed(db, work)),
     onQuery(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    async healthy() {
-      if (!open) return false;
-      return db
-        .selectFrom('settings')
-        .select('name')
-        .limit(1)
-        .execute()
-        .then(
-          () => true,
-          () => false,
-        );
-    },
+    healthy: async () => open && (await answers()),
     async start() {
       // Opened by openStore: a store that exists is migrated.
     },
@@ -86,5 +93,23 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       await db.destroy();
       lock?.release();
     },
+  };
+}
+
+/** One query for all who ask at the same time: where none is answered, they must not use up the connections. */
+function inTime(clock: Clock, query: () => Promise<unknown>): () => Promise<boolean> {
+  let asking: Promise<boolean> | undefined;
+  return async () => {
+    asking ??= query()
+      .then(
+        () => true,
+        () => false,
+      )
+      .finally(() => {
+        asking = undefined;
+      });
+    const answered = new AbortController();
+    const answer = asking.finally(() => answered.abort('answered'));
+    return (await pause(clock, HEALTHY_WITHIN_MS, answered.signal)) ? false : answer;
   };
 }

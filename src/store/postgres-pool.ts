@@ -1,13 +1,13 @@
 /**
- * Connections to Postgres as Kysely's dialect wants them: parameters checked and mapped as for SQLite, integers and
- * averages read as numbers, every statement told to whoever counts them.
+ * Connections to Postgres as Kysely's dialect wants them: never more than allowed, none that hangs for ever, none used again
+ * that broke. A database that is away makes queries fail in time; once it is back the next query opens a new connection.
  */
-import type { PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely';
+import { Socket } from 'node:net';
+import type { PostgresPool } from 'kysely';
 import pg from 'pg';
+import { pause, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import { toBound } from './parameters.ts';
-
-const TRANSACTION_WORDS = new Set(['begin', 'commit', 'rollback']);
+import { PostgresConnection } from './postgres-connection.ts';
 
 /** How long a query may wait for a free connection before it is refused. */
 const CONNECTION_WAIT_MS = 5000;
@@ -15,6 +15,12 @@ const CONNECTION_WAIT_MS = 5000;
 const STATEMENT_MS = 15_000;
 /** A process that sleeps inside a transaction loses it, so that what it locked does not hold up others. */
 const IDLE_IN_TRANSACTION_MS = 5000;
+/** A host that vanished is noticed so long after it was heard last, and a few seconds, also where nothing is asked. */
+const KEEP_ALIVE_MS = 10_000;
+/** What is under way may end before the pool does; then it is cut. */
+const DRAIN_MS = 5000;
+/** How long a server may take to answer a good-bye. */
+const GOODBYE_MS = 500;
 
 /** int8 and numeric come as text because they may not fit a number; ours do: milliseconds, bytes, counts, means of them. */
 const AS_NUMBERS: ReadonlySet<number> = new Set([pg.types.builtins.INT8, pg.types.builtins.NUMERIC]);
@@ -26,7 +32,9 @@ export interface PostgresPoolOptions {
   readonly logger: Logger;
 }
 
+/** Connects when it is first used. Parameters of the URL overrule the times for statements. */
 export function createPostgresPool({ url, max, listeners, logger }: PostgresPoolOptions): PostgresPool {
+  const sockets = new Set<Socket>();
   const pool = new pg.Pool({
     connectionString: url,
     max,
@@ -35,25 +43,43 @@ export function createPostgresPool({ url, max, listeners, logger }: PostgresPool
     query_timeout: STATEMENT_MS + 1000,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     application_name: 'comfyfleet',
+    stream: () => owned(new Socket(), sockets),
     types: {
       getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
         AS_NUMBERS.has(oid) ? Number : pg.types.getTypeParser(oid, format as 'text')) as never,
     },
   });
-  // A connection that breaks while nobody uses it: the next query opens another one.
-  pool.on('error', (error) => logger.warn({ err: error }, 'an idle connection to the database broke'));
+  // A connection that breaks while nobody uses it: the next query opens another one. Not the error itself: it holds the client.
+  pool.on('error', ({ message: reason }) =>
+    logger.warn({ reason }, 'an idle connection to the database broke'),
+  );
   return {
-    connect: async () => checked(await pool.connect(), listeners),
-    end: () => pool.end(),
+    connect: async () => new PostgresConnection(await pool.connect(), listeners),
+    end: () => end(pool, sockets),
   };
 }
 
-function checked(client: pg.PoolClient, listeners: ReadonlySet<(sql: string) => void>): PostgresPoolClient {
-  const query = async <R>(sql: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>> => {
-    if (listeners.size > 0 && !TRANSACTION_WORDS.has(sql)) for (const listener of listeners) listener(sql);
-    const result = await client.query(sql, parameters.map(toBound));
-    return result as unknown as PostgresQueryResult<R>;
-  };
-  return { query: query as PostgresPoolClient['query'], release: () => client.release() };
+function owned(socket: Socket, sockets: Set<Socket>): Socket {
+  sockets.add(socket);
+  socket.once('close', () => sockets.delete(socket));
+  return socket;
+}
+
+/** In order where the database answers; bounded where it does not. */
+async function end(pool: pg.Pool, sockets: ReadonlySet<Socket>): Promise<void> {
+  const ended = pool.end();
+  if (!(await within(DRAIN_MS, ended))) for (const socket of sockets) socket.destroy();
+  await within(GOODBYE_MS, ended);
+  const closed = [...sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)));
+  await within(GOODBYE_MS, Promise.all(closed));
+  for (const socket of sockets) socket.destroy();
+}
+
+/** False when it takes longer. */
+async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
+  const done = new AbortController();
+  void work.finally(() => done.abort('done')).catch(() => undefined);
+  return !(await pause(systemClock, ms, done.signal));
 }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { isStoreFull } from '../../src/store/store-full.ts';
+import { storeTrouble } from '../../src/store/retryable.ts';
 import { fillDatabase } from '../support/full-database.ts';
 import { openTempStore, type TempStore } from '../support/temp-store.ts';
 
@@ -41,7 +41,7 @@ describe('a database without room (F35)', () => {
           () => null,
           (reason: unknown) => reason,
         );
-        expect(isStoreFull(error)).toBe(true);
+        expect(storeTrouble(error)).toBe('full');
       }
       expect(await rows()).toBe(2);
       expect(await temp.store.healthy()).toBe(true);
@@ -54,7 +54,7 @@ describe('a database without room (F35)', () => {
   it('is told from other errors', async () => {
     const error = await sql`select * from nothing`.execute(temp.store.db).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(Error);
-    expect(isStoreFull(error)).toBe(false);
-    expect(isStoreFull('SQLITE_FULL')).toBe(false);
+    expect(storeTrouble(error)).toBeNull();
+    expect(storeTrouble('SQLITE_FULL')).toBeNull();
   });
 });

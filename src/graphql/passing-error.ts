@@ -1,0 +1,43 @@
+/**
+ * What clients are told of a store that fails for a while, over every transport: a code of its own, and that the same request
+ * may succeed later. Never what the database said, which may name hosts, users and values.
+ */
+import { type StoreTrouble, storeTrouble } from '../store/retryable.ts';
+import type { ErrorCode } from './coded-error.ts';
+
+export interface PassingError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryable: true;
+  readonly retryAfterMs: number;
+}
+
+/** A database that restarts is back within seconds; one without room needs somebody to make some. */
+const AWAY_MS = 1000;
+const FULL_MS = 10_000;
+
+/** Null for an error that does not pass by itself. */
+export function passingError(error: unknown): PassingError | null {
+  const trouble = storeTrouble(error);
+  return trouble && TOLD[trouble];
+}
+
+/** Whether a write took place is not known when the store fails under it; with its idempotency key it is made once. */
+const AWAY: PassingError = {
+  code: 'STORE_UNAVAILABLE',
+  message:
+    'the database does not answer at the moment; try again, with the same idempotencyKey if there is one',
+  retryable: true,
+  retryAfterMs: AWAY_MS,
+};
+
+const TOLD: Readonly<Record<StoreTrouble, PassingError>> = {
+  full: {
+    code: 'STORAGE_UNAVAILABLE',
+    message: 'there is no room to write; try again later',
+    retryable: true,
+    retryAfterMs: FULL_MS,
+  },
+  unavailable: AWAY,
+  conflict: AWAY,
+};

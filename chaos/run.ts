@@ -4,6 +4,9 @@
  * only and ends only the processes it started.
  */
 import { parseArgs } from 'node:util';
+import { replicaKilled } from './load-scenarios/replica-killed.ts';
+import { resubscribe } from './load-scenarios/resubscribe.ts';
+import { users } from './load-scenarios/users.ts';
 import { printReport, type Scenario } from './scenario.ts';
 import { cancel } from './scenarios/cancel.ts';
 import { diskFull } from './scenarios/disk-full.ts';
@@ -35,8 +38,11 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'no-socket': noSocket,
   poison,
   redispatch,
+  'replica-killed': replicaKilled,
+  resubscribe,
   'slow-subscriber': slowSubscriber,
   soak,
+  users,
 };
 
 const { values, positionals } = parseArgs({

@@ -1,0 +1,37 @@
+/** Small jobs one after the other, each waited for: how long clients of a gateway under load wait for theirs. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TestClient } from '../../test/support/graphql-client.ts';
+import { noiseInto } from '../../test/support/graphs.ts';
+
+const SUBMIT = `mutation ($graph: JSONObject!) { submitJob(input: { graph: $graph, priority: 10, waitMs: 60000 }) {
+  ... on SubmitJobSuccess { job { status queueMs } } ... on Error { code } } }`;
+
+export interface QuickTimes {
+  /** From the request to the answer that it has ended, in ms. */
+  readonly whole: readonly number[];
+  /** Until an instance had it. */
+  readonly queued: readonly number[];
+}
+
+interface Answer {
+  readonly submitJob: { readonly job?: { readonly status: string; readonly queueMs: number } };
+}
+
+/** Until aborted, at least `atLeast` of them. @throws when one does not complete. */
+export async function quickJobs(url: string, atLeast: number, signal: AbortSignal): Promise<QuickTimes> {
+  const client = new TestClient(url);
+  const whole: number[] = [];
+  const queued: number[] = [];
+  while (!signal.aborted || whole.length < atLeast) {
+    const at = performance.now();
+    const graph = noiseInto('SaveImage', { filename_prefix: `quick${Math.random()}` });
+    const { submitJob } = await client.run<Answer>(SUBMIT, { graph });
+    if (submitJob.job?.status !== 'COMPLETED')
+      throw new Error(`a quick job did not complete: ${JSON.stringify(submitJob)}`);
+    whole.push(performance.now() - at);
+    queued.push(submitJob.job.queueMs);
+    await sleep(20);
+  }
+  await client.close();
+  return { whole, queued };
+}

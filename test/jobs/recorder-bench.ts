@@ -8,8 +8,9 @@ import type { NewJob } from '../../src/jobs/queue-writer.ts';
 import { createRecorder, type Recorder } from '../../src/jobs/recorder.ts';
 import { createIds } from '../../src/lib/ids.ts';
 import { createLogger } from '../../src/lib/logger.ts';
+import type { Store } from '../../src/store/open.ts';
 import { newJob } from '../support/new-job.ts';
-import { openTempStore, type TempStore } from '../support/temp-store.ts';
+import { type EngineName, openTempStore, type TempStore } from '../support/temp-store.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 export const alice: Viewer = { tenant: 'a', user: 'alice' };
@@ -24,6 +25,8 @@ export interface Bench extends TempStore {
   /** Called by the next publish; for a bus that fails. */
   onPublish: () => void;
   readonly ids: () => string;
+  /** Another recorder on the same database, as another process has it. Postgres only. */
+  anotherRecorder(): Promise<Recorder>;
   /** A job that waits; its id. */
   waiting(differences?: Partial<NewJob>, viewer?: Viewer): Promise<string>;
   /** A job that runs, with its open attempt. */
@@ -35,8 +38,8 @@ export interface Bench extends TempStore {
   ): Promise<{ jobId: string; attemptId: string }>;
 }
 
-export async function openBench(): Promise<Bench> {
-  const temp = await openTempStore();
+export async function openBench(engine: EngineName = 'SQLite'): Promise<Bench> {
+  const temp = await openTempStore(engine);
   const clock = new VirtualClock();
   const ids = createIds(clock);
   const told: BusMessage[] = [];
@@ -48,7 +51,9 @@ export async function openBench(): Promise<Bench> {
     },
     forget: (jobId: string) => forgotten.push(jobId),
   } as unknown as EventBus;
-  const recorder = createRecorder({ store: temp.store, bus, clock, ids, logger: createLogger('silent') });
+  const recorderOn = (store: Store): Recorder =>
+    createRecorder({ store, bus, clock, ids, logger: createLogger('silent') });
+  const recorder = recorderOn(temp.store);
   const bench: Bench = {
     ...temp,
     recorder,
@@ -57,6 +62,7 @@ export async function openBench(): Promise<Bench> {
     forgotten,
     ids,
     onPublish: () => undefined,
+    anotherRecorder: async () => recorderOn(await temp.openAnother()),
     async waiting(differences = {}, viewer = alice) {
       const id = ids();
       await recorder.queue(viewer, newJob(id, differences));

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FleetInventoryReader, firstModel, missingEverywhere } from '../../src/jobs/runnable.ts';
+import { ENGINES } from '../support/temp-store.ts';
 import { openRig } from './submission-rig.ts';
 
 const needs = { nodeTypes: ['A', 'B'], models: ['m.ckpt'] };
@@ -32,20 +33,23 @@ describe('firstModel', () => {
   });
 });
 
-it('FleetInventoryReader reads a list once for as long as an instance has it, and sees every change', async () => {
-  const rig = await openRig();
-  const reader = new FleetInventoryReader(rig.store.db);
-  const queries: string[] = [];
-  rig.store.onQuery((sql) => queries.push(sql));
-  const inventory = { nodeTypes: ['A'], models: [model] };
-  expect(await reader.read()).toEqual([]);
-  await rig.addInstance('b', inventory);
-  await rig.addInstance('a', null);
-  expect(await reader.read()).toEqual([null, inventory]);
-  queries.length = 0;
-  expect(await reader.read()).toEqual([null, inventory]);
-  expect(queries).toHaveLength(1);
-  await rig.addInstance('a', inventory);
-  expect(await reader.read()).toEqual([inventory, inventory]);
-  await rig.close();
-});
+it.each(ENGINES)(
+  'FleetInventoryReader reads a list once for as long as an instance has it, and sees every change (%s)',
+  async (engine) => {
+    const rig = await openRig(engine);
+    const reader = new FleetInventoryReader(rig.store.db);
+    const queries: string[] = [];
+    rig.store.onQuery((sql) => queries.push(sql));
+    const inventory = { nodeTypes: ['A'], models: [model] };
+    expect(await reader.read()).toEqual([]);
+    await rig.addInstance('b', inventory);
+    await rig.addInstance('a', null);
+    expect(await reader.read()).toEqual([null, inventory]);
+    queries.length = 0;
+    expect(await reader.read()).toEqual([null, inventory]);
+    expect(queries).toHaveLength(1);
+    await rig.addInstance('a', inventory);
+    expect(await reader.read()).toEqual([inventory, inventory]);
+    await rig.close();
+  },
+);

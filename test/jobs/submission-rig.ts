@@ -1,6 +1,4 @@
 /** Everything a submission passes through, real and in a temporary folder: store, disk, bus, recorder. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import type { Inventory } from '../../src/domain/capabilities.ts';
@@ -13,8 +11,9 @@ import { createUploads, type Uploads } from '../../src/jobs/uploads.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { DiskStore } from '../../src/storage/disk-store.ts';
 import { saveInventory, upsertConfigured } from '../../src/store/instances.ts';
-import { openStore, type Store } from '../../src/store/open.ts';
+import type { Store } from '../../src/store/open.ts';
 import { loadWorkflows } from '../../src/workflows/registry.ts';
+import { type EngineName, openTempStore } from '../support/temp-store.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 export const viewer = defaultViewer;
@@ -47,12 +46,12 @@ export const config = {
   allowPrivateImageUrls: false,
 };
 
-export async function openRig(): Promise<Rig> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'submit-'));
+export async function openRig(engine: EngineName = 'SQLite'): Promise<Rig> {
   const logger = createLogger('silent');
   const clock = new VirtualClock();
-  const store = await openStore({ dataDir, synchronous: 'NORMAL', logger });
-  const filesDir = join(dataDir, 'files');
+  const temp = await openTempStore(engine);
+  const { store } = temp;
+  const filesDir = join(temp.dataDir, 'files');
   const storage = new DiskStore({ root: filesDir, clock });
   const bus = new MemoryBus();
   await storage.start();
@@ -84,8 +83,7 @@ export async function openRig(): Promise<Rig> {
     },
     async close() {
       await bus.stop();
-      await store.stop();
-      await rm(dataDir, { recursive: true, force: true });
+      await temp.close();
     },
   };
 }

@@ -6,6 +6,7 @@ import type { Graph } from '../domain/graph.ts';
 import type { Job } from '../domain/job.ts';
 import type { Viewer } from '../domain/viewer.ts';
 import type { JsonObject } from '../lib/json.ts';
+import { keyShared, lockKey } from '../store/engine-sql.ts';
 import { claimKey } from '../store/idempotency.ts';
 import { findJob } from '../store/jobs.ts';
 import { labelKeys } from '../store/label-keys.ts';
@@ -99,28 +100,53 @@ async function insert(
         : { kind: 'conflict', job: existing };
     }
   }
-  const { numAffectedRows = 0n } = await insertWithin(tx, { ...row, limit: limits?.maxQueued ?? undefined });
-  if (numAffectedRows === 0n) throw new QueueFull();
+  if (!(await insertJob(tx, row, limits?.maxQueued ?? null))) throw new QueueFull();
   await insertParts(tx, job, row);
   await insertEvent(tx, row, { type: 'queued' }, row.created_at);
   return { kind: 'queued', job: jobFromRow(row) };
 }
 
-/** One statement counts and inserts, so that no two submits can both see the last free place. */
-const insertWithin = statement((q, { limit, ...row }: JobsTable & { readonly limit: number | undefined }) => {
+/** More than there are transactions at once: what those insert that a count did not see yet. */
+const UNSEEN = 1000;
+const LIMIT_KEY = 'queue-limit';
+
+/**
+ * False when as many wait already. Where several processes insert at once, a count does not see what others have not
+ * committed: far from the limit that is of no account, near it they go one by one. Those far from it hold the key
+ * together, so that whoever goes alone has waited for their end and counts them.
+ */
+async function insertJob(tx: Db, row: JobsTable, maxQueued: number | null): Promise<boolean> {
+  const unbound = { ...row, limit: undefined, farLimit: undefined };
+  if (maxQueued === null) return isInserted(await insertWithin(tx, unbound));
+  const far = { ...unbound, farLimit: maxQueued - UNSEEN };
+  if (maxQueued > UNSEEN && isInserted(await insertWithin(tx, far))) return true;
+  await lockKey(tx, LIMIT_KEY);
+  return isInserted(await insertWithin(tx, { ...unbound, limit: maxQueued }));
+}
+
+const isInserted = ({ numAffectedRows = 0n }: { readonly numAffectedRows?: bigint }): boolean =>
+  numAffectedRows > 0n;
+
+type Insertion = JobsTable & { readonly limit: number | undefined; readonly farLimit: number | undefined };
+
+/** One statement counts and inserts. */
+const insertWithin = statement((q, { limit, farLimit, ...row }: Insertion) => {
   const names = Object.keys(row) as (keyof JobsTable)[];
+  let room = TRUE;
+  if (limit !== undefined) room = roomWithin(limit, TRUE);
+  if (farLimit !== undefined) room = roomWithin(farLimit, keyShared(q, LIMIT_KEY));
   return q
     .insertInto('jobs')
     .columns(names)
-    .expression(
-      q
-        .selectNoFrom((eb) => names.map((name) => eb.val(row[name]).as(name)))
-        .where(limit === undefined ? sql<SqlBool>`1 = 1` : fewerPendingThan(limit)),
-    );
+    .expression(q.selectNoFrom((eb) => names.map((name) => eb.val(row[name]).as(name))).where(room));
 });
 
-function fewerPendingThan(limit: number): Expression<SqlBool> {
-  return sql<SqlBool>`(select count(*) from jobs where status = 'PENDING') < ${limit}`;
+const TRUE: Expression<SqlBool> = sql<SqlBool>`1 = 1`;
+
+/** The key is only asked for where there is room: whoever got it inserts, and nobody has it who still waits for the lock. */
+function roomWithin(limit: number, keyIsShared: Expression<SqlBool>): Expression<SqlBool> {
+  return sql<SqlBool>`case when (select count(*) from jobs where status = 'PENDING') < ${limit}
+    then ${keyIsShared} else 1 = 0 end`;
 }
 
 const insertGraph = statement((q, row: JobGraphsTable) => q.insertInto('job_graphs').values(row));

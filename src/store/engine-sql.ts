@@ -31,3 +31,13 @@ export function shared(tx: Db): RawBuilder<void> {
 export async function lockKey(tx: Db, key: string): Promise<void> {
   if (isPostgres(tx)) await sql`select pg_advisory_xact_lock(hashtextextended(${key}, 0))`.execute(tx);
 }
+
+/**
+ * A condition: false while another transaction is past `lockKey` with the key; true, and from then to the end of this one
+ * none gets past it. Many may stand here at once. SQLite runs one transaction at a time anyway.
+ */
+export function keyShared(tx: Db, key: string): RawBuilder<boolean> {
+  return isPostgres(tx)
+    ? sql<boolean>`pg_try_advisory_xact_lock_shared(hashtextextended(${key}, 0))`
+    : sql<boolean>`1 = 1`;
+}

@@ -4,6 +4,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { EventBus } from './bus.ts';
 import { MemoryBus } from './memory-bus.ts';
+import { RedisBus } from './redis-bus.ts';
+import { RedisWire } from './redis-wire.ts';
 
 export type BusConfig = Pick<Config, 'redisUrl' | 'redisPrefix'>;
 
@@ -14,7 +16,8 @@ export interface BusParts {
   readonly random: () => number;
 }
 
-export function createBus({ redisUrl }: BusConfig, _parts: BusParts): EventBus {
-  if (redisUrl !== undefined) throw new Error('REDIS_URL is not supported yet');
-  return new MemoryBus();
+export function createBus({ redisUrl: url, redisPrefix: prefix }: BusConfig, parts: BusParts): EventBus {
+  if (url === undefined) return new MemoryBus();
+  const wire = new RedisWire({ ...parts, url, channel: `${prefix}:events` });
+  return new RedisBus({ ...parts, wire, prefix });
 }

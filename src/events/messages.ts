@@ -41,7 +41,7 @@ export interface QueueMessage {
   readonly at: number;
 }
 
-export type Hint = 'job-queued' | 'cancel-asked' | 'job-deleted' | 'instances-changed';
+export type Hint = 'job-queued' | 'cancel-asked' | 'job-deleted' | 'instances-changed' | 'leader-left';
 
 /** A wake-up call for the scheduler. It may be lost: loops also look at the rows. */
 export interface HintMessage {

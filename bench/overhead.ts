@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bareDriver, type Driver, gatewayDriver } from './drivers.ts';
+import { allAtOnce, oneByOne } from './pace.ts';
 import { type Program, startProgram } from './processes.ts';
 import { median, quantile } from './statistics.ts';
 
@@ -13,7 +14,6 @@ const JOBS = 500;
 const ROUNDS = 5;
 const AT_ONCE = 40;
 const WARM_UP = 100;
-let color = 0;
 
 interface Round {
   /** Latencies in ms. */
@@ -69,8 +69,8 @@ async function measure(bares: readonly Driver[], through: Driver): Promise<void>
   for (let round = 0; round < ROUNDS; round++) {
     const direct = await oneByOne(bare, JOBS);
     const gateway = await oneByOne(through, JOBS);
-    const directRate = await allAtOnce(bares);
-    const gatewayRate = await allAtOnce([through]);
+    const directRate = await allAtOnce(bares, JOBS, AT_ONCE);
+    const gatewayRate = await allAtOnce([through], JOBS, AT_ONCE);
     rounds.push({ direct, gateway, directRate, gatewayRate });
   }
   const at = (q: number, of: 'direct' | 'gateway') => median(rounds.map((round) => quantile(round[of], q)));
@@ -88,28 +88,6 @@ async function measure(bares: readonly Driver[], through: Driver): Promise<void>
   console.log(
     `  jobs/s, ${AT_ONCE} at once     ${rate(directRate)}     ${rate(gatewayRate)}     x ${(gatewayRate / directRate).toFixed(2)}`,
   );
-}
-
-/** Latencies in ms of `count` jobs, each begun when the one before is done. */
-async function oneByOne(driver: Driver, count: number): Promise<number[]> {
-  const latencies: number[] = [];
-  for (let n = 0; n < count; n++) {
-    const started = performance.now();
-    await driver.run(color++);
-    latencies.push(performance.now() - started);
-  }
-  return latencies;
-}
-
-/** Jobs per second with a fixed number in flight, shared among the drivers. */
-async function allAtOnce(drivers: readonly Driver[]): Promise<number> {
-  const started = performance.now();
-  let next = 0;
-  const worker = async (driver: Driver) => {
-    while (next++ < JOBS) await driver.run(color++);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, (_, n) => worker(drivers[n % drivers.length] as Driver)));
-  return JOBS / ((performance.now() - started) / 1000);
 }
 
 const ms = (value: number) => `${value.toFixed(2).padStart(8)} ms`;

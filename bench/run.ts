@@ -1,8 +1,10 @@
 /** `npm run bench -- <name>`: each figure beside its baseline, measured in the same run, median of several rounds. */
+import { cluster } from './cluster.ts';
+import { idle } from './idle.ts';
 import { overhead } from './overhead.ts';
 import { store } from './store.ts';
 
-const BENCHES: Readonly<Record<string, () => Promise<void>>> = { overhead, store };
+const BENCHES: Readonly<Record<string, () => Promise<void>>> = { overhead, store, idle, cluster };
 
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => !(name in BENCHES));

@@ -1,4 +1,4 @@
-/** `comfyfleet serve`: the gateway until it is asked to stop. */
+/** `comfyfleet serve`: the gateway, or the part of it that ROLE says, until it is asked to stop. */
 import { createApp } from '../app.ts';
 import type { Config } from '../config.ts';
 import type { CrashHook } from '../domain/crash-points.ts';
@@ -14,10 +14,10 @@ export async function serve(
   const app = await createApp(config, logger, crashAt);
   await app.start();
   const { url } = app;
-  logger.info(
-    { url, graphql: `${url}/graphql`, instances: config.comfyuiInstances.length },
-    'comfyfleet is serving',
-  );
+  const { role, comfyuiInstances } = config;
+  const graphql = role === 'scheduler' ? {} : { graphql: `${url}/graphql` };
+  const instances = role === 'api' ? {} : { instances: comfyuiInstances.length };
+  logger.info({ role, url, ...graphql, ...instances }, 'comfyfleet is serving');
   if (!signal.aborted)
     await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   logger.info('comfyfleet is stopping');

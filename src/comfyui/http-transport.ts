@@ -8,6 +8,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Json } from '../lib/json.ts';
 import type { Service } from '../lib/service.ts';
 import { failureOfError, type HttpFailure } from './http-failure.ts';
+import { lastLook } from './last-look.ts';
 import { parseLenientJson } from './lenient-json.ts';
 
 export interface TransportOptions {
@@ -63,6 +64,8 @@ export class HttpTransport implements Service {
   readonly #basePath: string;
   readonly #authorization: Readonly<Record<string, string>>;
   #pool: Pool | undefined;
+  /** The pool, with the last look before each request. */
+  #sender: Dispatcher | undefined;
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -82,12 +85,15 @@ export class HttpTransport implements Service {
       headersTimeout: 0,
       allowH2: false,
     });
+    const mayAct = (): boolean => this.#options.mayAct?.() !== false;
+    this.#sender = this.#pool.compose(lastLook(mayAct, () => new TransportStopped()));
   }
 
   /** Ends what is in flight; those calls, and calls outside of start and stop, answer `aborted`. */
   async stop(): Promise<void> {
     const pool = this.#pool;
     this.#pool = undefined;
+    this.#sender = undefined;
     await pool?.destroy(new TransportStopped());
   }
 
@@ -134,10 +140,10 @@ export class HttpTransport implements Service {
   }
 
   async #send(call: HttpCall, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    if (!this.#pool) throw new TransportStopped();
+    if (!this.#sender) throw new TransportStopped();
     if (call.method === 'POST' && this.#options.mayAct?.() === false) throw new TransportStopped();
     const query = call.query ? `?${new URLSearchParams(call.query).toString()}` : '';
-    return this.#pool.request({
+    return this.#sender.request({
       method: call.method,
       path: `${this.#basePath}${call.path}${query}`,
       headers: { ...this.#authorization, ...call.headers },

@@ -1,4 +1,7 @@
-/** The instances jobs run on: who belongs to the fleet, how each one is, and how to reach it. */
+/**
+ * The instances jobs run on: who belongs to the fleet, how each one is, and how to reach it. It lives as long as a term of
+ * leadership, and may start again: only the process that leads has sockets to instances and asks how they are.
+ */
 import { randomUUID } from 'node:crypto';
 import type { ComfyMessage } from '../comfyui/messages.ts';
 import type { Queue } from '../comfyui/queue.ts';
@@ -135,8 +138,10 @@ class InstanceFleet implements Fleet {
     for (const member of members.values()) await member.start();
   }
 
+  /** Resolves once every socket is closed; from then on nobody belongs to it, until the next start. */
   async stop(): Promise<void> {
     await Promise.all(this.members().map((member) => member.stop()));
+    this.#members = new Map();
   }
 
   /** Half of those that answer stay in use without this one. */

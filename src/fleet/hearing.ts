@@ -29,6 +29,8 @@ export interface HearingOptions {
   readonly dials: Gate;
   /** It answers HTTP: a dial is worth a try. */
   readonly answering: () => boolean;
+  /** This process leads: another one may have a socket under the same client id otherwise. */
+  readonly mayAct: () => boolean;
   /** Prompts posted with this id are in the instance's queue. */
   readonly isQueued: (clientId: string | null) => boolean;
   readonly onMessage: (message: ComfyMessage, clientId: string) => void;
@@ -62,7 +64,7 @@ export class Hearing implements Service {
   #running = false;
 
   constructor(options: HearingOptions) {
-    const { url, clock, random, logger, dials, answering } = options;
+    const { url, clock, random, logger, dials, answering, mayAct } = options;
     this.#options = options;
     this.#clientId = options.clientId;
     this.#downSince = options.useSocket ? clock.monotonic() : null;
@@ -72,7 +74,7 @@ export class Hearing implements Service {
       random,
       logger,
       dials,
-      mayDial: answering,
+      mayDial: () => answering() && mayAct(),
       clientId: () => this.#chooseClientId(),
       onMessage: (message, clientId) => this.#heard(message, clientId),
       onOpen: () => this.#opened(),
@@ -168,10 +170,11 @@ export class Hearing implements Service {
   }
 
   #newClientId(): string {
-    const { ids, store, logger, instanceId } = this.#options;
+    const { ids, store, logger, instanceId, mayAct } = this.#options;
     const clientId = ids();
     this.#clientId = clientId;
     this.#clientIdUsed = false;
+    if (!mayAct()) return clientId;
     // losing this write only costs a successor the live progress of what runs now
     setClientId(store.db, instanceId, clientId).catch((error: unknown) =>
       logger.warn({ err: error }, 'a client id could not be stored'),

@@ -67,6 +67,7 @@ export class Member implements Service {
         this.#hearing.isDownForLong ? 'its WebSocket is down; jobs run, but live progress is missing' : null,
       onProbe: (probe) => this.#probed(probe),
       onInventory: async ({ inventory }) => {
+        if (!options.mayAct()) return;
         if (await this.#row.saveInventory(inventory)) options.events.onChange(this.id);
       },
     });
@@ -201,6 +202,8 @@ export class Member implements Service {
 
   /** Never rejects: a store that takes nothing for a while keeps news of the instance from nobody here. */
   async #store(patch: HealthPatch): Promise<void> {
+    // whoever leads now says how it is
+    if (!this.#options.mayAct()) return;
     try {
       await this.#row.save(patch);
     } catch (error) {

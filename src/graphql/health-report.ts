@@ -1,6 +1,6 @@
 /**
- * What /health and `health` say. CRITICAL: no job can make progress (store down, event bus or scheduler stopped, or every
- * instance down). DEGRADED: work goes on but something is wrong, an empty fleet included, because jobs are accepted and wait.
+ * What /health and `health` say. CRITICAL: no job can make progress (store down, event bus stopped, no process
+ * that leads the fleet, or every instance down). DEGRADED: work goes on but something is wrong, an empty fleet included, because jobs are accepted and wait.
  */
 import type { Instance } from '../domain/instance.ts';
 import type { EventBus } from '../events/bus.ts';
@@ -35,6 +35,8 @@ export interface HealthParts {
   readonly storage: BlobStore;
   /** Whether the scheduler of this process runs; absent where there is none. */
   readonly schedulerHealthy?: () => boolean;
+  /** Some process leads the fleet; rejects while that is not known. Absent where nobody asks. */
+  readonly fleetIsLed?: () => Promise<boolean>;
   readonly clock: Clock;
   readonly version: string;
 }
@@ -49,7 +51,7 @@ export function createHealthReporter(parts: HealthParts): () => Promise<HealthRe
     // asked first, since that answers in time also when the store does not
     const rows = (await parts.store.healthy()) ? await readRows(parts.store).catch(() => null) : null;
     const core = [
-      ...(parts.schedulerHealthy ? [check('scheduler', parts.schedulerHealthy(), 'it does not run')] : []),
+      ...(await schedulerCheck(parts)),
       check('store', rows !== null, 'the store does not answer'),
       check('bus', parts.bus.healthy(), 'the event bus does not run'),
     ];
@@ -90,6 +92,17 @@ function answers({ health }: Instance): boolean {
 
 function check(name: string, ok: boolean, problem: string): HealthCheck {
   return { name, ok, message: ok ? null : problem };
+}
+
+const NOBODY_LEADS =
+  'no process leads the fleet, so jobs wait: start one with ROLE=scheduler (or all), or read in its log why it does not lead';
+
+async function schedulerCheck({ schedulerHealthy, fleetIsLed }: HealthParts): Promise<HealthCheck[]> {
+  if (schedulerHealthy?.() === false) return [check('scheduler', false, 'it does not run')];
+  if (!fleetIsLed) return schedulerHealthy ? [check('scheduler', true, '')] : [];
+  const led = await fleetIsLed().catch(() => null);
+  const problem = led === null ? 'who leads the fleet is not known: the store does not answer' : NOBODY_LEADS;
+  return [check('scheduler', led === true, problem)];
 }
 
 async function spaceCheck(storage: BlobStore): Promise<HealthCheck> {

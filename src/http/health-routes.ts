@@ -1,9 +1,18 @@
 /** For monitors and orchestrators: /health and /status say how it is, /live that it runs, /ready that it can be sent work. */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { HealthReport } from '../graphql/health-report.ts';
-import type { Services } from '../graphql/services.ts';
+import type { Store } from '../store/open.ts';
 
-export function addHealthRoutes(app: FastifyInstance, services: Services, stopping: () => boolean): void {
+export interface HealthSources {
+  readonly health: () => Promise<HealthReport>;
+  readonly store: Pick<Store, 'healthy'>;
+}
+
+export function addHealthRoutes(
+  app: FastifyInstance,
+  services: HealthSources,
+  stopping: () => boolean,
+): void {
   app.addHook('onSend', async (request, reply) => {
     if (/^\/(health|status|live|ready)\b/.test(request.url)) reply.header('cache-control', 'no-store');
   });

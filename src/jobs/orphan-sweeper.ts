@@ -32,7 +32,7 @@ export class OrphanSweeper {
   }
 
   /** One round. A file that cannot be removed is tried again when its turn comes anew. */
-  async sweep(signal?: AbortSignal): Promise<void> {
+  async sweep(signal?: Pick<AbortSignal, 'aborted'>): Promise<void> {
     const { storage, logger } = this.#parts;
     const halfWritten = await storage.sweepStaging(STALE_STAGING_MS);
     let removed = 0;

@@ -1,6 +1,6 @@
 /**
  * Forgets what is old: ended jobs with their rows, uploads that no job takes, spent idempotency keys, and every file that
- * no row names any more. Runs by itself every `intervalMs` and on demand.
+ * no row names any more. Runs by itself every `intervalMs`, in one process of the fleet, and on demand in any.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CrashHook } from '../domain/crash-points.ts';
@@ -34,8 +34,13 @@ export interface RetentionOptions {
   readonly intervalMs: number;
   /** Age in ms at which a file that no row names goes; default a day. */
   readonly orphanAgeMs?: number;
+  /** Asked throughout what runs by itself: this process is the one to do it. Default: it is. */
+  readonly mayRun?: () => boolean;
   readonly crashAt?: CrashHook | undefined;
 }
+
+/** Says when to stop. */
+export type Halt = Pick<AbortSignal, 'aborted'>;
 
 export interface CleanUpRequest {
   /** Jobs that ended before this moment go, epoch ms; default: those older than the retention. */
@@ -50,14 +55,14 @@ export interface Retention extends Service {
   /** Deletes one ended job and the files that were only its own. */
   deleteJob(scope: Scope, jobId: string): Promise<RemoveResult>;
   /** One full round, as it happens every `intervalMs`. */
-  round(signal?: AbortSignal): Promise<void>;
+  round(signal?: Halt): Promise<void>;
 }
 
 export function createRetention(options: RetentionOptions): Retention {
-  const { store, recorder, clock, logger, retentionMs, intervalMs } = options;
+  const { store, recorder, clock, logger, retentionMs, intervalMs, mayRun = () => true } = options;
   const { db } = store;
 
-  const removeJobs = async (scope: Scope, request: CleanUpRequest, signal?: AbortSignal): Promise<number> => {
+  const removeJobs = async (scope: Scope, request: CleanUpRequest, signal?: Halt): Promise<number> => {
     const { olderThan = clock.now() - retentionMs, statuses = ENDED_JOB_STATUSES } = request;
     const ended = statuses.filter(hasEnded);
     let removed = 0;
@@ -74,7 +79,7 @@ export function createRetention(options: RetentionOptions): Retention {
     }
   };
 
-  const removeUploads = async (signal?: AbortSignal): Promise<void> => {
+  const removeUploads = async (signal?: Halt): Promise<void> => {
     for (;;) {
       const at = clock.now() - retentionMs;
       const dropped = await store.transaction((tx) => dropOldUploads(tx, at, BATCH));
@@ -83,17 +88,26 @@ export function createRetention(options: RetentionOptions): Retention {
     }
   };
 
-  const round = async (signal?: AbortSignal): Promise<void> => {
+  const round = async (signal?: Halt): Promise<void> => {
     const removed = await removeJobs('any', {}, signal);
     if (removed > 0) logger.info({ jobs: removed }, 'old jobs removed');
+    if (signal?.aborted) return;
     await removeUploads(signal);
     await dropExpiredKeys(db, clock.now());
     await removeFiles(options, signal);
-    await orphans.sweep(signal);
+    if (!signal?.aborted) await orphans.sweep(signal);
   };
 
   const orphans = new OrphanSweeper(options);
-  const loop = new Loop({ name: 'retention', intervalMs, step: round, clock, logger });
+  const step = async (signal: AbortSignal): Promise<void> => {
+    const halt = {
+      get aborted() {
+        return signal.aborted || !mayRun();
+      },
+    };
+    if (!halt.aborted) await round(halt);
+  };
+  const loop = new Loop({ name: 'retention', intervalMs, step, clock, logger });
   return {
     start: () => loop.start(),
     stop: () => loop.stop(),
@@ -112,7 +126,7 @@ export function createRetention(options: RetentionOptions): Retention {
 }
 
 /** Goes through all noted blobs once. */
-async function removeFiles(options: RetentionOptions, signal?: AbortSignal): Promise<void> {
+async function removeFiles(options: RetentionOptions, signal?: Halt): Promise<void> {
   let last: BlobName | undefined;
   for (;;) {
     const blobs = await droppedBlobs(options.store.db, BATCH, last);

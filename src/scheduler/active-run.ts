@@ -7,7 +7,6 @@ import type { Config } from '../config.ts';
 import { type CrashHook, neverCrash } from '../domain/crash-points.ts';
 import type { Graph } from '../domain/graph.ts';
 import type { Attempt, Job } from '../domain/job.ts';
-import type { EventBus } from '../events/bus.ts';
 import type { ClientIdTicket } from '../fleet/hearing.ts';
 import type { Member } from '../fleet/member.ts';
 import type { Recorder } from '../jobs/recorder.ts';
@@ -16,6 +15,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import type { Store } from '../store/open.ts';
 import { Alarm } from './alarm.ts';
+import type { RunBus } from './fenced-bus.ts';
 import type { InputFiles } from './input-files.ts';
 import { LiveFeed } from './live-feed.ts';
 import { type KnownOutput, OutputCollector, type OutputConfig } from './outputs.ts';
@@ -27,7 +27,7 @@ import type { Reached } from './verdict.ts';
 
 export interface RunParts {
   readonly store: Pick<Store, 'db'>;
-  readonly bus: EventBus;
+  readonly bus: RunBus;
   readonly recorder: Recorder;
   readonly storage: BlobStore;
   readonly inputFiles: InputFiles;

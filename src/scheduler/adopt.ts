@@ -2,13 +2,12 @@
  * Takes over what an earlier process left open: its prompts may be running, be done, or never have been posted. Each is
  * found again by its id; nothing is posted here.
  */
-import type { CrashHook } from '../domain/crash-points.ts';
 import { fault } from '../domain/fault.ts';
 import type { Job } from '../domain/job.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Recorder } from '../jobs/recorder.ts';
 import type { Logger } from '../lib/logger.ts';
-import { claimOpenAttempts, type OpenAttempt } from '../store/attempts.ts';
+import type { OpenAttempt } from '../store/attempts.ts';
 import { findGraph, findJobs } from '../store/jobs.ts';
 import type { Db } from '../store/open.ts';
 import { outputsOfJobs } from '../store/outputs.ts';
@@ -19,20 +18,12 @@ export interface AdoptParts {
   readonly fleet: Fleet;
   readonly recorder: Recorder;
   readonly logger: Logger;
-  readonly crashAt?: CrashHook | undefined;
 }
 
 /** An open attempt that is ours now; `canceled`: its job is not wanted any more. */
 export interface Adopted {
   readonly subject: RunSubject;
   readonly canceled: boolean;
-}
-
-/** Writes the term on every open attempt first, so that an earlier leader's writes are refused from then on. */
-export async function adoptOpenAttempts(parts: AdoptParts, term: number): Promise<Adopted[]> {
-  const open = await claimOpenAttempts(parts.db, term);
-  parts.crashAt?.('adopt:claimed');
-  return adoptThese(parts, term, open);
 }
 
 /** Takes over attempts whose rows carry this term already. */
@@ -43,9 +34,12 @@ export async function adoptThese(
 ): Promise<Adopted[]> {
   const jobIds = open.map((attempt) => attempt.jobId);
   const jobs = new Map((await findJobs(parts.db, 'any', jobIds)).map((job) => [job.id, job]));
+  const outputs = await outputsOfJobs(parts.db, 'any', jobIds);
   const adopted: Adopted[] = [];
   for (const attempt of open) {
-    const one = await adopt(parts, term, attempt, jobs.get(attempt.jobId));
+    const job = jobs.get(attempt.jobId);
+    const known = outputs.get(attempt.jobId)?.filter((output) => output.attemptId === attempt.id);
+    const one = await adopt(parts, term, attempt, { job, knownOutputs: known ?? [] });
     if (one) adopted.push(one);
   }
   return adopted;
@@ -55,7 +49,7 @@ async function adopt(
   parts: AdoptParts,
   term: number,
   attempt: OpenAttempt,
-  job: Job | undefined,
+  { job, knownOutputs }: { readonly job: Job | undefined } & Pick<RunSubject, 'knownOutputs'>,
 ): Promise<Adopted | null> {
   const { db, fleet, recorder, logger } = parts;
   const member = fleet.member(attempt.instanceId);
@@ -69,7 +63,6 @@ async function adopt(
     if (!lost) await recorder.closeCanceled(attempt.id, term);
     return null;
   }
-  const outputs = (await outputsOfJobs(db, 'any', [job.id])).get(job.id) ?? [];
   return {
     canceled: job.status !== 'PROCESSING',
     subject: {
@@ -79,7 +72,7 @@ async function adopt(
       term,
       graph: (await findGraph(db, job.id)) ?? {},
       adopted: true,
-      knownOutputs: outputs.filter((output) => output.attemptId === attempt.id),
+      knownOutputs,
     },
   };
 }

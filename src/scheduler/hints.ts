@@ -35,3 +35,15 @@ export async function listenForHints(bus: EventBus, actions: HintActions): Promi
   };
   return { close: () => subscription.close(), done: read() };
 }
+
+/** Hears, on standby, that the leader stopped in order (or may have, as messages were dropped). */
+export async function listenForVacancy(bus: EventBus, onVacancy: () => void): Promise<HintListener> {
+  const subscription = await bus.subscribe([hintsTopic]);
+  const read = async (): Promise<void> => {
+    for await (const signal of subscription) {
+      const isVacancy = signal.kind === 'hint' && signal.hint === 'leader-left';
+      if (isVacancy || signal.kind === 'gap') onVacancy();
+    }
+  };
+  return { close: () => subscription.close(), done: read() };
+}

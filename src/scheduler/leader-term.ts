@@ -1,15 +1,17 @@
 /**
- * One term of leadership, from taking over what is open to letting everything go: the runs of this process, the queue in
- * memory, the listeners. Nothing of it outlives the term; the next one starts from the rows.
+ * One term of leadership, from taking over what is open to letting everything go: the fleet's sockets and probes, the runs
+ * of this process, the queue in memory, the listeners. Nothing of it outlives the term; the next one starts from the rows.
  */
 import type { Queue } from '../comfyui/queue.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Recorder } from '../jobs/recorder.ts';
+import { claimOpenAttempts } from '../store/attempts.ts';
 import { ActiveRun } from './active-run.ts';
-import { type Adopted, adoptOpenAttempts } from './adopt.ts';
+import { type Adopted, adoptThese } from './adopt.ts';
 import { Background } from './background.ts';
 import { carryOut } from './carry-out.ts';
 import { Dispatcher } from './dispatcher.ts';
+import { fencedBus, type RunBus } from './fenced-bus.ts';
 import { fencedRecorder } from './fenced-recorder.ts';
 import { listenForHints } from './hints.ts';
 import { InputFiles } from './input-files.ts';
@@ -34,6 +36,8 @@ export class LeaderTerm {
   readonly #parts: TermParts;
   readonly #term: number;
   readonly #recorder: Recorder;
+  /** What a run says of itself is not heard once the term may be over: a successor follows it by then. */
+  readonly #runBus: RunBus;
   readonly #line: WaitingLine;
   readonly #news: QueueNews;
   readonly #transfers: TransferGate;
@@ -52,6 +56,7 @@ export class LeaderTerm {
     this.#term = term;
     this.#background = new Background(logger);
     this.#recorder = fencedRecorder(recorder, (of) => of === term && this.#goesOn());
+    this.#runBus = fencedBus(bus, () => this.#goesOn());
     this.#line = new WaitingLine(store.db);
     this.#news = new QueueNews(store.db, bus, this.#line.queue);
     this.#transfers = new TransferGate({ perInstance: TRANSFERS_PER_INSTANCE, overall: config.maxTransfers });
@@ -105,13 +110,20 @@ export class LeaderTerm {
     return waits.length === 0 ? null : Math.min(...waits);
   }
 
-  /** What runs on instances goes on there; whoever leads next adopts it. */
-  async end(): Promise<void> {
-    const { clock, config } = this.#parts;
+  /** Begins nothing more, at once; `end` follows. What runs on instances goes on there. */
+  abandon(): void {
     for (const unlisten of this.#unlisten.splice(0)) unlisten();
     this.#ended.abort();
     for (const run of this.#runs.all()) run.interrupt('stop');
+  }
+
+  /** Resolves once nothing of it is left; whoever leads next adopts what runs. */
+  async end(): Promise<void> {
+    const { clock, config, fleet } = this.#parts;
+    this.abandon();
     await this.#background.settled(clock, config.shutdownGraceMs / 4);
+    // the successor takes the client ids over, so their sockets must be closed before it may
+    await fleet.stop();
   }
 
   #goesOn(): boolean {
@@ -119,7 +131,9 @@ export class LeaderTerm {
   }
 
   async #takeOver(): Promise<void> {
-    const { bus, fleet, store, wake } = this.#parts;
+    const { bus, fleet, store, wake, crashAt } = this.#parts;
+    const open = await claimOpenAttempts(store.db, this.#term);
+    crashAt?.('adopt:claimed');
     // hints first, rows second: what is queued in between is seen twice rather than never
     const hints = await listenForHints(bus, {
       queued: (jobId) => this.#line.note(jobId),
@@ -131,9 +145,11 @@ export class LeaderTerm {
       wake,
     });
     this.#background.own(hints.done, 'hints');
-    this.#unlisten = [() => hints.close(), fleet.listen(this.#fleetListener())];
+    this.#unlisten = [() => hints.close()];
+    await fleet.start();
+    this.#unlisten.push(fleet.listen(this.#fleetListener()));
     const parts = { ...this.#parts, db: store.db, recorder: this.#recorder };
-    for (const one of await adoptOpenAttempts(parts, this.#term)) this.#begin(one);
+    for (const one of await adoptThese(parts, this.#term, open)) this.#begin(one);
     await this.#dispatcher.recall();
   }
 
@@ -142,6 +158,7 @@ export class LeaderTerm {
     const run = new ActiveRun(
       {
         ...this.#parts,
+        bus: this.#runBus,
         recorder: this.#recorder,
         inputFiles: this.#inputFiles,
         transfers: this.#transfers,
@@ -186,7 +203,9 @@ export class LeaderTerm {
   #fleetListener(): Parameters<Fleet['listen']>[0] {
     return {
       onChange: () => this.#parts.wake(),
-      onMessage: (id, message) => this.#runs.route(id, message),
+      onMessage: (id, message) => {
+        if (this.#goesOn()) this.#runs.route(id, message);
+      },
       onSocket: (id, change) => {
         for (const run of this.#runs.ofInstance(id)) run.socketChanged(change === 'gone');
       },
@@ -194,7 +213,9 @@ export class LeaderTerm {
         this.#inputFiles.forget(id);
         for (const run of this.#runs.ofInstance(id)) run.socketChanged(true);
       },
-      onQueue: (id, queue) => this.#sweep(id, queue),
+      onQueue: (id, queue) => {
+        if (this.#goesOn()) this.#sweep(id, queue);
+      },
     };
   }
 

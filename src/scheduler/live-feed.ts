@@ -4,8 +4,8 @@
  */
 import type { Preview } from '../domain/job.ts';
 import type { LiveEvent } from '../domain/job-event.ts';
-import type { EventBus } from '../events/bus.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
+import type { RunBus } from './fenced-bus.ts';
 
 export interface FeedSubject {
   readonly jobId: string;
@@ -81,7 +81,7 @@ class Valve<T> {
 }
 
 export class LiveFeed {
-  readonly #bus: EventBus;
+  readonly #bus: Pick<RunBus, 'publish' | 'publishPreview'>;
   readonly #clock: Clock;
   readonly #subject: FeedSubject;
   readonly #progress: Valve<LiveEvent>;
@@ -90,7 +90,7 @@ export class LiveFeed {
   #revision = 0;
   #closed = false;
 
-  constructor(bus: EventBus, clock: Clock, subject: FeedSubject) {
+  constructor(bus: Pick<RunBus, 'publish' | 'publishPreview'>, clock: Clock, subject: FeedSubject) {
     this.#bus = bus;
     this.#clock = clock;
     this.#subject = subject;

@@ -30,6 +30,7 @@ export interface SchedulerOptions {
       | 'retryBaseMs'
       | 'retryCapMs'
       | 'shutdownGraceMs'
+      | 'leaseTtlMs'
     >;
   readonly logger: Logger;
   readonly crashAt?: CrashHook | undefined;

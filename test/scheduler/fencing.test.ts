@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { defaultViewer } from '../../src/domain/viewer.ts';
-import { LEASE_TTL_MS } from '../../src/scheduler/leadership.ts';
 import { claimOpenAttempts } from '../../src/store/attempts.ts';
 import { LEADER_LEASE, releaseTerm, takeTerm } from '../../src/store/leases.ts';
 import { eventually } from '../support/eventually.ts';
@@ -11,6 +10,7 @@ import { type Rig, sleepGraph, startRig } from './rig.ts';
 const WRITES_OF_A_LEADER =
   /^(insert into|update|delete from) "(jobs|attempts|job_events|outputs|needs|dropped_blobs)"/;
 
+const LEASE_TTL_MS = 10_000;
 /** Longer than the process sleeps. */
 const PATIENT = { timeoutMs: 600_000 };
 
@@ -39,7 +39,7 @@ describe('a leader whose process slept longer than its lease (F38)', () => {
 
     clock.leap(2 * LEASE_TTL_MS);
     // before anything of the old leader gets a turn
-    expect(gateway.scheduler.healthy()).toBe(false);
+    expect(gateway.scheduler.leads()).toBe(false);
     const taken = takeTerm(db, LEADER_LEASE, 'another process', clock.now(), LEASE_TTL_MS);
     const term = (await taken) ?? 0;
     await claimOpenAttempts(db, term);
@@ -58,14 +58,14 @@ describe('a leader whose process slept longer than its lease (F38)', () => {
     expect(written).toEqual([]);
     expect((await gateway.attempts(runs))[0]).toMatchObject({ state: 'RUNNING', term });
     expect((await gateway.job(waits)).status).toBe('PENDING');
-    expect(gateway.scheduler.healthy()).toBe(false);
+    expect(gateway.scheduler.leads()).toBe(false);
     unlisten();
 
     await releaseTerm(db, LEADER_LEASE, term);
     expect((await gateway.ended(waits)).status).toBe('COMPLETED');
     await eventually(async () => (await gateway.attempts(runs))[0]?.state === 'CANCELED');
     expect((await gateway.attempts(waits))[0]?.term).toBeGreaterThan(term);
-    expect(gateway.scheduler.healthy()).toBe(true);
+    expect(gateway.scheduler.leads()).toBe(true);
     await check(gateway);
   });
 
@@ -81,7 +81,7 @@ describe('a leader whose process slept longer than its lease (F38)', () => {
     expect(more).toEqual([]);
     expect(attempt?.term).toBeGreaterThan(before);
     expect(gateway.executions()).toHaveLength(2);
-    expect(gateway.scheduler.healthy()).toBe(true);
+    expect(gateway.scheduler.leads()).toBe(true);
     await check(gateway);
   });
 
@@ -99,7 +99,7 @@ describe('a leader whose process slept longer than its lease (F38)', () => {
     });
     const id = await gateway.submit(sleepGraph(0.02), PATIENT);
     const attempt = await eventually(async () => (await gateway.attempts(id))[0]);
-    await eventually(() => !gateway.scheduler.healthy());
+    await eventually(() => !gateway.scheduler.leads());
     expect(gateway.simulator.control.prompts()).toEqual([]);
     expect(attempt.state).toBe('SUBMITTING');
     unlisten();
@@ -115,10 +115,10 @@ describe('a process that finds another one leading (F38)', () => {
     const gateway = await startRig();
     const id = await running(gateway, 20);
     const another = await gateway.bootAnother();
-    expect(another.scheduler.healthy()).toBe(false);
-    expect(gateway.scheduler.healthy()).toBe(true);
+    expect(another.scheduler.leads()).toBe(false);
+    expect(gateway.scheduler.leads()).toBe(true);
     await gateway.shutDown();
-    await eventually(() => another.scheduler.healthy());
+    await eventually(() => another.scheduler.leads());
     expect((await gateway.ended(id)).status).toBe('COMPLETED');
     expect(gateway.executions()).toHaveLength(1);
     await check(gateway);

@@ -1,88 +1,147 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLogger } from '../../src/lib/logger.ts';
-import { LEASE_TTL_MS, Leadership } from '../../src/scheduler/leadership.ts';
+import { Leadership } from '../../src/scheduler/leadership.ts';
 import { openTempStore, type TempStore } from '../support/temp-store.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
+const LEASE_TTL_MS = 10_000;
+
 let temp: TempStore;
 let clock: VirtualClock;
+let started: Leadership[];
+let over: string[];
 
 beforeEach(async () => {
   temp = await openTempStore();
   clock = new VirtualClock();
+  started = [];
+  over = [];
 });
-afterEach(() => temp.close());
+afterEach(async () => {
+  for (const leadership of started) await leadership.stop();
+  await temp.close();
+});
 
-function process(holder: string): Leadership {
-  return new Leadership({ db: temp.store.db, clock, holder, logger: createLogger('silent') });
+async function process(holder: string, db = temp.store.db): Promise<Leadership> {
+  const logger = createLogger('silent');
+  const onOver = (): void => void over.push(holder);
+  const leadership = new Leadership({ db, clock, holder, ttlMs: LEASE_TTL_MS, logger, onOver });
+  await leadership.start();
+  started.push(leadership);
+  return leadership;
 }
 
-/** So many ms go by in which the process works, so that it renews its lease. */
-async function working(leader: Leadership, ms: number): Promise<void> {
-  for (let passed = 0; passed < ms; passed += 1000) {
-    await clock.advance(1000);
-    expect(await leader.keep()).toBe(true);
-  }
+/** The store takes no renewal, or answers it only once it is told to. */
+function withoutRenewals(answer: () => Promise<never>): { readonly heal: () => void } {
+  const { db } = temp.store;
+  const original = db.updateTable;
+  Object.assign(db, {
+    updateTable: () => ({
+      set: () => ({ where: () => ({ where: () => ({ executeTakeFirstOrThrow: answer }) }) }),
+    }),
+  });
+  return { heal: () => Object.assign(db, { updateTable: original }) };
 }
 
 describe('leadership', () => {
-  it('is of one process at a time, and each term is greater than those before', async () => {
-    const first = process('a');
-    const second = process('b');
+  it('is of one process at a time, kept for as long as it works, and each term is greater than those before', async () => {
+    const first = await process('a');
+    const second = await process('b');
     const term = (await first.take()) ?? 0;
     expect(term).toBeGreaterThan(0);
-    await working(first, 3 * LEASE_TTL_MS);
+    await clock.advance(3 * LEASE_TTL_MS);
+    expect(first.term).toBe(term);
     expect(await second.take()).toBeNull();
     expect(second.trusted()).toBe(false);
-    await first.release();
+    expect(await first.release()).toBe(true);
     expect(first.trusted()).toBe(false);
     expect(await second.take()).toBeGreaterThan(term);
+    expect(await first.release()).toBe(false);
+    expect(over).toEqual([]);
+  });
+
+  it('is given back when the process stops', async () => {
+    const first = await process('a');
+    const second = await process('b');
+    await first.take();
+    await first.stop();
+    expect(await second.take()).not.toBeNull();
   });
 
   it('is not trusted any more before the lease ends, whether or not anybody took it (F38)', async () => {
-    const first = process('a');
+    const first = await process('a');
     await first.take();
-    const second = process('b');
-    await clock.advance(LEASE_TTL_MS - 1);
+    const second = await process('b');
+    const store = withoutRenewals(() => Promise.reject(new Error('the database is away')));
+    await clock.advance(LEASE_TTL_MS * 0.8 - 1);
+    expect(first.trusted()).toBe(true);
+    await clock.advance(1);
     expect(first.trusted()).toBe(false);
     expect(first.term).toBeNull();
+    expect(over).toEqual(['a']);
     expect(await second.take()).toBeNull();
-    await clock.advance(1);
+    await clock.advance(LEASE_TTL_MS * 0.2);
     expect(await second.take()).not.toBeNull();
-    expect(await first.keep()).toBe(false);
+    store.heal();
     expect(await first.take()).toBeNull();
   });
 
+  it('survives renewals that fail, as long as one works in time', async () => {
+    const first = await process('a');
+    const term = await first.take();
+    const store = withoutRenewals(() => Promise.reject(new Error('the database is away')));
+    await clock.advance(LEASE_TTL_MS * 0.7);
+    store.heal();
+    await clock.advance(LEASE_TTL_MS * 0.7);
+    expect(first.term).toBe(term);
+    expect(over).toEqual([]);
+  });
+
+  it('is not held up by a renewal that hangs: the next one is tried beside it', async () => {
+    const first = await process('a');
+    const term = await first.take();
+    const store = withoutRenewals(() => new Promise<never>(() => undefined));
+    await clock.advance(LEASE_TTL_MS * 0.3);
+    store.heal();
+    await clock.advance(LEASE_TTL_MS);
+    expect(first.term).toBe(term);
+  });
+
   it('counts from when a renewal was begun, not from when it was answered (F38)', async () => {
-    let time = 1_700_000_000_000;
-    const late = { now: () => time, monotonic: () => time };
-    const { db } = temp.store;
-    const first = new Leadership({ db, clock: late, holder: 'a', logger: createLogger('silent') });
+    const first = await process('a');
     await first.take();
-    time += 15_000;
-    let asked = 0;
-    temp.store.onQuery((sql) => {
-      if (!sql.startsWith('update "leases"')) return;
-      asked++;
-      // the answer takes until the renewed lease is nearly over
-      time += LEASE_TTL_MS - 1;
+    let answer: () => void = () => undefined;
+    const slow = new Promise<void>((resolve) => {
+      answer = resolve;
     });
-    expect(await first.keep()).toBe(false);
-    expect(asked).toBe(1);
+    const store = withoutRenewals(() => slow.then(() => ({ numUpdatedRows: 1n })) as Promise<never>);
+    // begun at a quarter of the time, answered at nearly a half, and then nothing more is answered
+    await clock.advance(LEASE_TTL_MS * 0.49);
+    answer();
+    await clock.advance(0);
+    store.heal();
+    const silent = withoutRenewals(() => new Promise<never>(() => undefined));
+    await clock.advance(LEASE_TTL_MS * (0.25 + 0.8 - 0.49) - 1);
+    expect(first.trusted()).toBe(true);
+    await clock.advance(1);
     expect(first.trusted()).toBe(false);
+    expect(over).toEqual(['a']);
+    silent.heal();
   });
 
   it('goes on in a new term when nobody took the lease meanwhile (F38)', async () => {
-    const first = process('a');
+    const first = await process('a');
     const term = (await first.take()) ?? 0;
+    const store = withoutRenewals(() => Promise.reject(new Error('the database is away')));
     await clock.advance(2 * LEASE_TTL_MS);
-    expect(await first.keep()).toBe(false);
+    store.heal();
+    expect(first.trusted()).toBe(false);
     expect(await first.take()).toBeGreaterThan(term);
     expect(first.trusted()).toBe(true);
   });
 
   it('ends when a renewal finds another term', async () => {
-    const first = process('a');
+    const first = await process('a');
     const term = (await first.take()) ?? 0;
     // a store whose clock is ahead gave the lease away early
     await temp.store.db
@@ -90,8 +149,8 @@ describe('leadership', () => {
       .set({ term: term + 1, holder: 'b' })
       .execute();
     expect(first.trusted()).toBe(true);
-    await clock.advance(15_000);
-    expect(await first.keep()).toBe(false);
+    await clock.advance(LEASE_TTL_MS / 4);
     expect(first.trusted()).toBe(false);
+    expect(over).toEqual(['a']);
   });
 });

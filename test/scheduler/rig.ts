@@ -259,15 +259,13 @@ export function executionsOf({ control }: Simulator) {
   return control.executions().filter(({ promptId }) => !canaries.has(promptId));
 }
 
-async function start({ bus, fleet, scheduler }: Process): Promise<void> {
+async function start({ bus, scheduler }: Process): Promise<void> {
   await bus.start();
-  await fleet.start();
   await scheduler.start();
 }
 
-async function shutDown({ bus, fleet, scheduler }: Process): Promise<void> {
+async function shutDown({ bus, scheduler }: Process): Promise<void> {
   await scheduler.stop();
-  await fleet.stop();
   await bus.stop();
 }
 

@@ -1,0 +1,69 @@
+/** What every part stands on, whatever the role: the store and its clock, the bus, the storage. */
+import type { Config } from '../config.ts';
+import type { CrashHook } from '../domain/crash-points.ts';
+import type { EventBus } from '../events/bus.ts';
+import { createBus } from '../events/create-bus.ts';
+import { systemClock } from '../lib/clock.ts';
+import { createIds } from '../lib/ids.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+import { createStorage } from '../storage/create-storage.ts';
+import { MemoryBlobGuard } from '../storage/memory-blob-guard.ts';
+import { openStore, type Store } from '../store/open.ts';
+import { createStoreClock, type StoreClock } from '../store/store-clock.ts';
+
+export interface Ground {
+  readonly config: Config;
+  readonly logger: Logger;
+  /** Tells the time of the store, which all processes of the fleet share. */
+  readonly clock: StoreClock;
+  readonly ids: () => string;
+  readonly random: () => number;
+  readonly store: Store;
+  readonly bus: EventBus;
+  readonly storage: BlobStore;
+  readonly crashAt: CrashHook;
+}
+
+/** Opens the store; nothing else runs yet. @throws when the store cannot be opened, or a URL is not served. */
+export async function openGround(config: Config, logger: Logger, crashAt: CrashHook): Promise<Ground> {
+  const store = await openStore({
+    url: config.databaseUrl,
+    dataDir: config.dataDir,
+    synchronous: config.databaseSynchronous,
+    poolMax: config.databasePoolMax,
+    logger,
+  });
+  try {
+    const clock = await createStoreClock(store, systemClock, logger);
+    const parts = { logger, clock, ids: createIds(clock), random: Math.random };
+    const guard = new MemoryBlobGuard();
+    warnOfLonelyParts(config, logger);
+    return {
+      ...parts,
+      config,
+      store,
+      bus: createBus(config, parts),
+      storage: createStorage({ config, clock, guard, logger }),
+      crashAt,
+    };
+  } catch (error) {
+    await store.stop();
+    throw error;
+  }
+}
+
+/** A database is shared to run several processes; two of them without a common bus or storage half work. */
+function warnOfLonelyParts({ databaseUrl, redisUrl, storageUrl }: Config, logger: Logger): void {
+  if (databaseUrl === undefined) return;
+  if (redisUrl === undefined) {
+    logger.warn(
+      'no REDIS_URL: other processes on this database are not told of live events, and ask the rows',
+    );
+  }
+  if (storageUrl === undefined) {
+    logger.warn(
+      'no STORAGE_URL: files lie in DATA_DIR, where other processes on this database find them only if they share it',
+    );
+  }
+}

@@ -1,0 +1,62 @@
+/** The only door of a process that serves no clients: how it is, for monitors and orchestrators. */
+import { type FastifyInstance, fastify } from 'fastify';
+import type { Config } from '../config.ts';
+import type { HealthReport } from '../graphql/health-report.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Service } from '../lib/service.ts';
+import type { Store } from '../store/open.ts';
+import { addHealthRoutes } from './health-routes.ts';
+
+export interface HealthServerParts {
+  readonly config: Pick<Config, 'host' | 'port'>;
+  readonly store: Pick<Store, 'healthy'>;
+  readonly health: () => Promise<HealthReport>;
+  readonly logger: Logger;
+}
+
+export interface HealthServer extends Service {
+  /** Where it listens, without a trailing slash; throws before it has started. */
+  readonly url: string;
+  /** Says that it is not ready. */
+  drain(): void;
+}
+
+export function createHealthServer(parts: HealthServerParts): HealthServer {
+  return new FastifyHealthServer(parts);
+}
+
+class FastifyHealthServer implements HealthServer {
+  readonly #parts: HealthServerParts;
+  readonly #app: FastifyInstance;
+  #draining = false;
+  #url: string | undefined;
+
+  constructor(parts: HealthServerParts) {
+    this.#parts = parts;
+    this.#app = fastify({ logger: false, forceCloseConnections: true, requestTimeout: 10_000 });
+    this.#app.setNotFoundHandler((_request, reply) =>
+      reply.code(404).send({ code: 'NOT_FOUND', message: 'this process serves its health only' }),
+    );
+    addHealthRoutes(this.#app, parts, () => this.#draining);
+  }
+
+  get url(): string {
+    if (!this.#url) throw new Error('the server has not started');
+    return this.#url;
+  }
+
+  async start(): Promise<void> {
+    const { host, port } = this.#parts.config;
+    this.#url = (await this.#app.listen({ host, port })).replace(/\/$/, '');
+    this.#parts.logger.info({ url: this.#url }, 'listening');
+  }
+
+  drain(): void {
+    this.#draining = true;
+  }
+
+  async stop(): Promise<void> {
+    this.drain();
+    await this.#app.close();
+  }
+}

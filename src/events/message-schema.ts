@@ -57,7 +57,7 @@ export const messageSchema: z.ZodType<BusMessage> = z.discriminatedUnion('kind',
   z.object({ kind: z.literal('queue'), at: moment }),
   z.object({
     kind: z.literal('hint'),
-    hint: z.enum(['job-queued', 'cancel-asked', 'job-deleted', 'instances-changed']),
+    hint: z.enum(['job-queued', 'cancel-asked', 'job-deleted', 'instances-changed', 'leader-left']),
     jobId: id.nullable(),
   }),
 ]);

@@ -1,6 +1,5 @@
 /** The instances and the queue, live. */
 import type { Instance } from '../../domain/instance.ts';
-import type { BusSignal } from '../../events/bus.ts';
 import { instancesTopic, queueTopic } from '../../events/topics.ts';
 import type { GraphqlContext } from '../context.ts';
 import { queueStatus } from '../queue.ts';
@@ -9,36 +8,57 @@ import { SignalReader } from './signal-reader.ts';
 import { type Push, stream } from './stream.ts';
 
 /** All of them, then each that changes; one taken out of the fleet comes once more with removedAt. */
-export function followInstances({
-  services,
-  loaders,
-  turns,
-}: GraphqlContext): AsyncIterableIterator<Instance> {
-  const { bus } = services;
-  return stream(turns, async (push, ended) => {
-    const subscription = await bus.subscribe([instancesTopic], { signal: ended });
-    const sendAll = async () => sendEach(push, await loaders.fleet.load('fleet'));
-    const hear = async (signal: BusSignal) => {
-      if (signal.kind === 'gap') return sendAll();
-      if (signal.kind !== 'instance') return;
-      const instance = await loaders.instance.load(signal.instanceId);
-      if (instance) await push(instance);
-    };
+export function followInstances(context: GraphqlContext): AsyncIterableIterator<Instance> {
+  return stream(context.turns, (push, ended) => new InstancesFollower(context, push).run(ended));
+}
+
+class InstancesFollower {
+  readonly #context: GraphqlContext;
+  readonly #push: Push<Instance>;
+  /** When those that are in the fleet had changed last, as it was sent. */
+  readonly #sent = new Map<string, number>();
+
+  constructor(context: GraphqlContext, push: Push<Instance>) {
+    this.#context = context;
+    this.#push = push;
+  }
+
+  async run(ended: AbortSignal): Promise<void> {
+    const subscription = await this.#context.services.bus.subscribe([instancesTopic], { signal: ended });
     try {
-      await sendAll();
+      await this.#sendChanged();
       for (;;) {
         const { value, done } = await subscription.next();
         if (done) return;
-        await hear(value);
+        if (value.kind === 'gap') await this.#sendChanged();
+        else if (value.kind === 'instance') await this.#reread(value.instanceId);
       }
     } finally {
       subscription.close();
     }
-  });
-}
+  }
 
-async function sendEach<T>(push: Push<T>, values: readonly T[]): Promise<void> {
-  for (const value of values) await push(value);
+  /** Those that changed since they were sent, and those that are gone. */
+  async #sendChanged(): Promise<void> {
+    const gone = new Set(this.#sent.keys());
+    for (const instance of await this.#context.loaders.fleet.load('fleet')) {
+      gone.delete(instance.id);
+      if (this.#sent.get(instance.id) !== instance.updatedAt) await this.#send(instance);
+    }
+    for (const id of gone) await this.#reread(id);
+  }
+
+  async #reread(id: string): Promise<void> {
+    const instance = await this.#context.loaders.instance.load(id);
+    if (instance) await this.#send(instance);
+    else this.#sent.delete(id);
+  }
+
+  async #send(instance: Instance): Promise<void> {
+    if (instance.removedAt === null) this.#sent.set(instance.id, instance.updatedAt);
+    else this.#sent.delete(instance.id);
+    await this.#push(instance);
+  }
 }
 
 const QUEUE_INTERVAL_MS = 1000;
@@ -46,7 +66,7 @@ const QUEUE_INTERVAL_MS = 1000;
 /** The queue now, then whenever it or the fleet changes, at most once a second. */
 export function followQueue(context: GraphqlContext): AsyncIterableIterator<QueueStatus> {
   const { bus, clock } = context.services;
-  return stream(context.turns, async (push, ended) => {
+  return stream(context, async (push, ended) => {
     const subscription = await bus.subscribe([queueTopic, instancesTopic], { signal: ended });
     const reader = new SignalReader(subscription, clock);
     let sentAt = 0;

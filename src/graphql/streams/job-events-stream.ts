@@ -18,7 +18,7 @@ export function followJobEvents(
   jobId: string,
   after: number,
 ): AsyncIterableIterator<JobEventView> {
-  return stream(context.turns, (push, ended) => new EventFollower(context, jobId, after, push).run(ended));
+  return stream(context, (push, ended) => new EventFollower(context, jobId, after, push).run(ended));
 }
 
 class EventFollower {
@@ -26,6 +26,8 @@ class EventFollower {
   readonly #jobId: string;
   readonly #push: Push<JobEventView>;
   #seq: number;
+  /** Number of the event with which the newest attempt began. */
+  #startedSeq = 0;
 
   constructor(context: GraphqlContext, jobId: string, after: number, push: Push<JobEventView>) {
     this.#context = context;
@@ -65,14 +67,21 @@ class EventFollower {
   }
 
   async #hear(signal: BusSignal): Promise<boolean> {
-    if (signal.kind === 'gap') return this.#replay();
+    if (signal.kind === 'gap') return (await this.#replay()) && (await this.#exists());
     if (signal.kind !== 'job' || signal.change.type === 'queue') return true;
     if (signal.change.type === 'deleted') return false;
     if (signal.change.type === 'durable') return this.#hearKept(signal);
     // Live news that overtook its kept event waits for it.
     if (signal.seq > this.#seq && !(await this.#replay())) return false;
+    // News of an attempt that is over came late.
+    if (signal.seq < this.#startedSeq) return true;
     await this.#push(jobEventView(this.#jobId, this.#seq, signal.at, signal.change));
     return true;
+  }
+
+  /** That it was deleted may have been lost too. */
+  async #exists(): Promise<boolean> {
+    return (await this.#context.loaders.job.load(this.#jobId)) !== null;
   }
 
   async #hearKept({ seq, at, tenant, change }: JobMessage): Promise<boolean> {
@@ -82,14 +91,12 @@ class EventFollower {
   }
 
   async #send({ seq, at, event }: JobEventRow): Promise<boolean> {
-    this.#seq = seq;
     const view = jobEventView(this.#jobId, seq, at, event);
-    if (event.type !== 'output') {
-      await this.#push(view);
-      return !isLast(event);
-    }
-    const output = await this.#context.loaders.output.load(event.outputId);
-    if (output) await this.#push({ ...view, output });
-    return true;
+    const output =
+      event.type === 'output' ? await this.#context.loaders.output.load(event.outputId) : undefined;
+    // counted once all of it is read: what fails before that is read again
+    this.#seq = seq;
+    if (output !== null) await this.#push(output ? { ...view, output } : view);
+    return !isLast(event);
   }
 }

@@ -1,20 +1,21 @@
 /**
  * One job, live: a snapshot, then every change, until it has ended or is gone. It listens before it reads the row, so
- * nothing falls between. While the job waits, a change of its place alone is sent at most every two seconds.
+ * nothing falls between; after a gap it reads the row again and tells what has changed. While the job waits, a change of its place alone is sent at most every two seconds.
  */
 import { hasEnded } from '../../domain/job-states.ts';
-import type { BusSignal, Latest } from '../../events/bus.ts';
+import type { BusSignal } from '../../events/bus.ts';
+import type { JobMessage } from '../../events/messages.ts';
 import { instancesTopic, jobTopic, queueTopic } from '../../events/topics.ts';
 import type { GraphqlContext } from '../context.ts';
 import type { Place } from '../place-board.ts';
-import { refreshed, type Snapshot, withLive } from './merge-live.ts';
+import { isSame, refreshed, type Snapshot, withLatest, withLive } from './merge-live.ts';
 import { SignalReader } from './signal-reader.ts';
 import { type Push, stream } from './stream.ts';
 
 const PLACE_INTERVAL_MS = 2000;
 
 export function followJob(context: GraphqlContext, jobId: string): AsyncIterableIterator<Snapshot> {
-  return stream(context.turns, (push, ended) => new JobFollower(context, jobId, push).run(ended));
+  return stream(context, (push, ended) => new JobFollower(context, jobId, push).run(ended));
 }
 
 class JobFollower {
@@ -50,22 +51,31 @@ class JobFollower {
     }
   }
 
-  /** The row with what is live of it; false once there is nothing more to come. */
+  /** The row with what is live of it, unless that is what was sent last; false once there is nothing more to come. */
   async #snapshot(): Promise<boolean> {
-    const latest = (await this.#context.services.bus.latest([this.#jobId])).get(this.#jobId);
-    return this.#reread(latest);
-  }
-
-  async #reread(latest?: Latest): Promise<boolean> {
-    const { services, loaders } = this.#context;
+    const { loaders } = this.#context;
+    const latest = await loaders.latest.load(this.#jobId);
     const job = await loaders.job.load(this.#jobId);
     if (!job) return false;
-    const view = refreshed(this.#view, job);
-    this.#view = latest && job.status === 'PROCESSING' ? { ...view, live: latest } : view;
-    this.#placeSentAt = services.clock.monotonic();
-    if (job.status !== 'PENDING') this.#placeDueAt = null;
-    await this.#push(this.#view);
+    const before = this.#view;
+    const view = withLatest(refreshed(before, job), latest);
+    if (before && isSame(before, view)) this.#expectPlace();
+    else await this.#show(view);
     return !hasEnded(job.status);
+  }
+
+  async #reread(): Promise<boolean> {
+    const job = await this.#context.loaders.job.load(this.#jobId);
+    if (!job) return false;
+    await this.#show(refreshed(this.#view, job));
+    return !hasEnded(job.status);
+  }
+
+  async #show(view: Snapshot): Promise<void> {
+    this.#view = view;
+    this.#placeSentAt = this.#context.services.clock.monotonic();
+    if (view.status !== 'PENDING') this.#placeDueAt = null;
+    await this.#push(view);
   }
 
   async #hear(signal: BusSignal): Promise<boolean> {
@@ -74,16 +84,25 @@ class JobFollower {
       this.#expectPlace();
       return true;
     }
-    const { change } = signal;
-    if (change.type === 'deleted') return false;
+    if (signal.change.type === 'deleted') return false;
     // One reading of the row may already have covered this event.
-    if (change.type === 'durable') return this.#view && signal.seq <= this.#view.seq ? true : this.#reread();
-    const merged = this.#view && withLive(this.#view, change);
+    if (signal.change.type === 'durable') return this.#knows(signal) || this.#reread();
+    return this.#hearLive(signal);
+  }
+
+  async #hearLive(signal: JobMessage): Promise<boolean> {
+    // It overtook the event before it, or that was lost.
+    if (!this.#knows(signal) && !(await this.#reread())) return false;
+    const merged = this.#view && withLive(this.#view, signal);
     if (merged) {
       this.#view = merged;
       await this.#push(merged);
     }
     return true;
+  }
+
+  #knows({ seq }: JobMessage): boolean {
+    return this.#view !== null && seq <= this.#view.seq;
   }
 
   #expectPlace(): void {

@@ -9,8 +9,9 @@ import type { JobMessage } from '../../events/messages.ts';
 import { jobsTopic } from '../../events/topics.ts';
 import type { JobCursor } from '../../store/jobs.ts';
 import type { GraphqlContext } from '../context.ts';
+import { NOTHING_LIVE } from '../job-view.ts';
 import { concerns, unheardChanges } from './job-changes.ts';
-import { refreshed, type Snapshot, withLive } from './merge-live.ts';
+import { isSame, refreshed, type Snapshot, withLatest, withLive } from './merge-live.ts';
 import { RecentSeqs } from './recent-seqs.ts';
 import { type Push, stream } from './stream.ts';
 
@@ -19,7 +20,7 @@ const PAGE = 100;
 const LATE_MS = 10_000;
 
 export function followJobs(context: GraphqlContext, filter: JobFilter): AsyncIterableIterator<Snapshot> {
-  return stream(context.turns, (push, ended) => new JobsFollower(context, filter, push).run(ended));
+  return stream(context, (push, ended) => new JobsFollower(context, filter, push).run(ended));
 }
 
 class JobsFollower {
@@ -32,6 +33,8 @@ class JobsFollower {
   readonly #sent = new RecentSeqs();
   /** Epoch ms: what changed before it was heard. */
   #heardUntil: number;
+  /** Those that run were sent once. */
+  #begun = false;
 
   constructor(context: GraphqlContext, filter: JobFilter, push: Push<Snapshot>) {
     this.#context = context;
@@ -44,7 +47,9 @@ class JobsFollower {
     const { services, viewer } = this.#context;
     const subscription = await services.bus.subscribe([jobsTopic(viewer.tenant)], { signal: ended });
     try {
-      await this.#sendRunning(ended);
+      if (this.#begun) await this.#catchUp(ended);
+      else await this.#sendRunning(ended);
+      this.#begun = true;
       for (;;) {
         const { value, done } = await subscription.next();
         if (done) return;
@@ -55,7 +60,8 @@ class JobsFollower {
     }
   }
 
-  async #sendRunning(ended: AbortSignal): Promise<void> {
+  /** Those that run, without what was sent of them before already. */
+  async #sendRunning(ended: AbortSignal, before: ReadonlyMap<string, Snapshot>): Promise<void> {
     const { services, loaders } = this.#context;
     const { status } = this.#filter;
     const filter = { ...this.#filter, status: (status ?? ['PROCESSING']).filter((s) => s === 'PROCESSING') };
@@ -64,8 +70,10 @@ class JobsFollower {
       const page = await loaders.jobPage.load({ filter, first: PAGE, after });
       const latest = await services.bus.latest(page.jobs.map(({ id }) => id));
       for (const job of page.jobs) {
-        const live = latest.get(job.id);
-        await this.#send(refreshed(live ? { ...job, live } : null, job));
+        const known = before.get(job.id) ?? null;
+        const view = withLatest(refreshed(known, job), latest.get(job.id) ?? NOTHING_LIVE);
+        if (known && isSame(known, view)) this.#running.set(view.id, view);
+        else await this.#send(view);
         if (ended.aborted) return;
       }
       const last = page.hasNext ? page.jobs.at(-1) : undefined;
@@ -77,17 +85,24 @@ class JobsFollower {
   async #catchUp(ended: AbortSignal): Promise<void> {
     const { clock } = this.#context.services;
     const since = this.#heardUntil - LATE_MS;
-    this.#heardUntil = clock.now();
-    const before = new Set(this.#running.keys());
+    const until = clock.now();
+    const before = new Map(this.#running);
     this.#running.clear();
-    await this.#sendRunning(ended);
-    for (const id of before) {
-      if (!this.#running.has(id)) await this.#reread(id, () => true);
+    try {
+      await this.#sendRunning(ended);
+      for (const id of before.keys()) {
+        if (!this.#running.has(id)) await this.#reread(id, () => true);
+        before.delete(id);
+      }
+    } finally {
+      // where reading failed, the next catching up must still know of them
+      for (const [id, view] of before) if (!this.#running.has(id)) this.#running.set(id, view);
     }
     for await (const job of unheardChanges(this.#context, this.#filter, since)) {
       if (ended.aborted) return;
       if (!this.#sent.has(job.id, job.seq)) await this.#send(refreshed(null, job));
     }
+    this.#heardUntil = Math.max(this.#heardUntil, until);
   }
 
   async #hear(signal: BusSignal, ended: AbortSignal): Promise<void> {
@@ -111,9 +126,11 @@ class JobsFollower {
     }
   }
 
-  async #hearLive({ jobId, change }: JobMessage): Promise<void> {
-    const known = this.#running.get(jobId);
-    const merged = known && withLive(known, change);
+  async #hearLive(news: JobMessage): Promise<void> {
+    // It overtook the event before it, or that was lost.
+    if (news.seq > (this.#running.get(news.jobId)?.seq ?? news.seq)) await this.#reread(news.jobId, () => true);
+    const known = this.#running.get(news.jobId);
+    const merged = known && withLive(known, news);
     if (merged) await this.#send(merged);
   }
 

@@ -4,31 +4,58 @@
  * an async generator, whose `return` would queue up behind the pending `next`.
  */
 import { Repeater } from '@repeaterjs/repeater';
+import { type Clock, pause } from '../../lib/clock.ts';
 import type { Turns } from '../../lib/turns.ts';
+import { storeTrouble } from '../../store/retryable.ts';
+
+/** What a stream takes of the context. */
+export interface StreamContext {
+  readonly turns: Turns;
+  readonly services: { readonly clock: Clock };
+}
 
 /** Resolves when the value was taken and the next one is asked for, or when the stream has ended. */
 export type Push<T> = (value: T) => Promise<unknown>;
 
+/** All at the same time, as they failed at the same time: then they share what they read. */
+const STORE_AWAY_MS = 1000;
+
 /**
  * `run` feeds the stream and must return soon after `ended` aborts, which happens when the client leaves or `run` returns.
- * Values wait for their turn, so that a crowd of subscribers to one message holds up nothing else. What it throws is the stream's error. A gateway that stops ends no stream by itself: an orderly end would say that
- * nothing more is to come, while a connection that is closed makes its client come back.
+ * Values wait for their turn, so that a crowd of subscribers to one message holds up nothing else. While the store is away
+ * the stream is quiet: `run` is called anew, and must go on where it was, as after a gap. Anything else it throws is the
+ * stream's error. A gateway that stops ends no stream by itself: an orderly end would say that nothing more is to come,
+ * while a connection that is closed makes its client come back.
  */
 export function stream<T>(
-  turns: Turns,
+  { turns, services: { clock } }: StreamContext,
   run: (push: Push<T>, ended: AbortSignal) => Promise<void>,
 ): AsyncIterableIterator<T> {
   return new Repeater<T>(async (push, stop) => {
     const abort = new AbortController();
     void stop.then(() => abort.abort());
     try {
-      await run(async (value) => {
+      const send: Push<T> = async (value) => {
         await turns.next();
         return push(value);
-      }, abort.signal);
+      };
+      while (!(await withStore(() => run(send, abort.signal)))) {
+        if (!(await pause(clock, STORE_AWAY_MS, abort.signal))) return;
+      }
     } finally {
       abort.abort();
       stop();
     }
   });
+}
+
+/** False when the store went away under it. */
+async function withStore(run: () => Promise<void>): Promise<boolean> {
+  try {
+    await run();
+    return true;
+  } catch (error) {
+    if (storeTrouble(error) === null) throw error;
+    return false;
+  }
 }

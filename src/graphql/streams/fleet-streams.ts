@@ -9,7 +9,10 @@ import { type Push, stream } from './stream.ts';
 
 /** All of them, then each that changes; one taken out of the fleet comes once more with removedAt. */
 export function followInstances(context: GraphqlContext): AsyncIterableIterator<Instance> {
-  return stream(context.turns, (push, ended) => new InstancesFollower(context, push).run(ended));
+  return stream(context, (push) => {
+    const follower = new InstancesFollower(context, push);
+    return (ended) => follower.run(ended);
+  });
 }
 
 class InstancesFollower {
@@ -66,7 +69,7 @@ const QUEUE_INTERVAL_MS = 1000;
 /** The queue now, then whenever it or the fleet changes, at most once a second. */
 export function followQueue(context: GraphqlContext): AsyncIterableIterator<QueueStatus> {
   const { bus, clock } = context.services;
-  return stream(context, async (push, ended) => {
+  return stream(context, (push) => async (ended) => {
     const subscription = await bus.subscribe([queueTopic, instancesTopic], { signal: ended });
     const reader = new SignalReader(subscription, clock);
     let sentAt = 0;

@@ -18,7 +18,10 @@ export function followJobEvents(
   jobId: string,
   after: number,
 ): AsyncIterableIterator<JobEventView> {
-  return stream(context, (push, ended) => new EventFollower(context, jobId, after, push).run(ended));
+  return stream(context, (push) => {
+    const follower = new EventFollower(context, jobId, after, push);
+    return (ended) => follower.run(ended);
+  });
 }
 
 class EventFollower {

@@ -1,6 +1,7 @@
 /**
  * One job, live: a snapshot, then every change, until it has ended or is gone. It listens before it reads the row, so
- * nothing falls between; after a gap it reads the row again and tells what has changed. While the job waits, a change of its place alone is sent at most every two seconds.
+ * nothing falls between; after a gap it reads the row again and tells what has changed. While the job waits, a change of
+ * its place alone is sent at most every two seconds.
  */
 import { hasEnded } from '../../domain/job-states.ts';
 import type { BusSignal } from '../../events/bus.ts';
@@ -15,7 +16,10 @@ import { type Push, stream } from './stream.ts';
 const PLACE_INTERVAL_MS = 2000;
 
 export function followJob(context: GraphqlContext, jobId: string): AsyncIterableIterator<Snapshot> {
-  return stream(context, (push, ended) => new JobFollower(context, jobId, push).run(ended));
+  return stream(context, (push) => {
+    const follower = new JobFollower(context, jobId, push);
+    return (ended) => follower.run(ended);
+  });
 }
 
 class JobFollower {

@@ -20,7 +20,10 @@ const PAGE = 100;
 const LATE_MS = 10_000;
 
 export function followJobs(context: GraphqlContext, filter: JobFilter): AsyncIterableIterator<Snapshot> {
-  return stream(context, (push, ended) => new JobsFollower(context, filter, push).run(ended));
+  return stream(context, (push) => {
+    const follower = new JobsFollower(context, filter, push);
+    return (ended) => follower.run(ended);
+  });
 }
 
 class JobsFollower {
@@ -48,7 +51,7 @@ class JobsFollower {
     const subscription = await services.bus.subscribe([jobsTopic(viewer.tenant)], { signal: ended });
     try {
       if (this.#begun) await this.#catchUp(ended);
-      else await this.#sendRunning(ended);
+      else await this.#sendRunning(ended, new Map(this.#running));
       this.#begun = true;
       for (;;) {
         const { value, done } = await subscription.next();
@@ -89,7 +92,7 @@ class JobsFollower {
     const before = new Map(this.#running);
     this.#running.clear();
     try {
-      await this.#sendRunning(ended);
+      await this.#sendRunning(ended, before);
       for (const id of before.keys()) {
         if (!this.#running.has(id)) await this.#reread(id, () => true);
         before.delete(id);
@@ -128,7 +131,8 @@ class JobsFollower {
 
   async #hearLive(news: JobMessage): Promise<void> {
     // It overtook the event before it, or that was lost.
-    if (news.seq > (this.#running.get(news.jobId)?.seq ?? news.seq)) await this.#reread(news.jobId, () => true);
+    if (news.seq > (this.#running.get(news.jobId)?.seq ?? news.seq))
+      await this.#reread(news.jobId, () => true);
     const known = this.#running.get(news.jobId);
     const merged = known && withLive(known, news);
     if (merged) await this.#send(merged);

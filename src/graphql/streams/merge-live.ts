@@ -19,7 +19,10 @@ export function refreshed(before: Snapshot | null, job: Job): Snapshot {
 }
 
 /** The snapshot with the news in it; null when it changes nothing that is shown. */
-export function withLive(view: Snapshot, { seq, change }: Pick<JobMessage, 'seq' | 'change'>): Snapshot | null {
+export function withLive(
+  view: Snapshot,
+  { seq, change }: Pick<JobMessage, 'seq' | 'change'>,
+): Snapshot | null {
   if (view.status !== 'PROCESSING' || seq < view.attemptSeq) return null;
   switch (change.type) {
     case 'progress':

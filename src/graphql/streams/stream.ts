@@ -20,16 +20,18 @@ export type Push<T> = (value: T) => Promise<unknown>;
 /** All at the same time, as they failed at the same time: then they share what they read. */
 const STORE_AWAY_MS = 1000;
 
+/** Feeds the stream; returns soon after `ended` aborts, which happens when the client leaves or it returns. */
+export type Run = (ended: AbortSignal) => Promise<void>;
+
 /**
- * `run` feeds the stream and must return soon after `ended` aborts, which happens when the client leaves or `run` returns.
- * Values wait for their turn, so that a crowd of subscribers to one message holds up nothing else. While the store is away
- * the stream is quiet: `run` is called anew, and must go on where it was, as after a gap. Anything else it throws is the
- * stream's error. A gateway that stops ends no stream by itself: an orderly end would say that nothing more is to come,
+ * `begin` is called once. Values wait for their turn, so that a crowd of subscribers to one message holds up nothing else.
+ * While the store is away the stream is quiet: what `begin` answered is called anew, and must go on where it was, as
+ * after a gap. Anything else it throws is the stream's error. A gateway that stops ends no stream by itself: an orderly end would say that nothing more is to come,
  * while a connection that is closed makes its client come back.
  */
 export function stream<T>(
   { turns, services: { clock } }: StreamContext,
-  run: (push: Push<T>, ended: AbortSignal) => Promise<void>,
+  begin: (push: Push<T>) => Run,
 ): AsyncIterableIterator<T> {
   return new Repeater<T>(async (push, stop) => {
     const abort = new AbortController();
@@ -39,7 +41,8 @@ export function stream<T>(
         await turns.next();
         return push(value);
       };
-      while (!(await withStore(() => run(send, abort.signal)))) {
+      const run = begin(send);
+      while (!(await withStore(() => run(abort.signal)))) {
         if (!(await pause(clock, STORE_AWAY_MS, abort.signal))) return;
       }
     } finally {

@@ -7,6 +7,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { BlobStore } from './blob-store.ts';
 import { DiskStore } from './disk-store.ts';
+import { parseS3Url } from './s3-location.ts';
+import { S3Store } from './s3-store.ts';
 
 export interface StorageParts {
   readonly config: Pick<Config, 'storageUrl' | 'databaseUrl' | 'dataDir'>;
@@ -17,7 +19,7 @@ export interface StorageParts {
 }
 
 /** @throws when the URL cannot be understood. Nothing is opened before `start`. */
-export function createStorage({ config, clock, guard }: StorageParts): BlobStore {
+export function createStorage({ config, clock, guard, logger }: StorageParts): BlobStore {
   const { storageUrl, databaseUrl, dataDir } = config;
   if (storageUrl === undefined) {
     // the store in the data folder keeps it locked: whatever is half-written was left by a dead process
@@ -26,7 +28,7 @@ export function createStorage({ config, clock, guard }: StorageParts): BlobStore
   }
   const url = new URL(storageUrl);
   if (url.protocol === 'file:') return new DiskStore({ root: volume(url), clock, guard });
-  throw new Error('STORAGE_URL is not supported yet');
+  return new S3Store({ location: parseS3Url(url), spool: join(dataDir, 'spool'), clock, guard, logger });
 }
 
 function volume(url: URL): string {

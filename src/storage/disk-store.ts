@@ -1,6 +1,6 @@
 /** The blob store on a local disk (or a volume several gateways share). */
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat, statfs, unlink } from 'node:fs/promises';
+import { mkdir, open, rename, stat, statfs, unlink } from 'node:fs/promises';
 import { type BlobGuard, type BlobPin, REMOVAL_MS } from '../domain/blob-guard.ts';
 import { assert } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -16,10 +16,11 @@ import type {
 import { DiskLayout } from './disk-layout.ts';
 import { listBlobs, nameTenant } from './disk-listing.ts';
 import { DurableFolders } from './durable-folder.ts';
-import { errorCode, orNullIfAbsent } from './fs-error.ts';
+import { errorCode, isDiskFull, orNullIfAbsent } from './fs-error.ts';
 import { StagingFile, takeIn } from './intake.ts';
 import { KeyLock } from './key-lock.ts';
 import { MemoryBlobGuard } from './memory-blob-guard.ts';
+import { sweepFolder } from './sweep-folder.ts';
 
 export interface DiskStoreOptions {
   /** Made if missing; blobs and staging files lie below. */
@@ -94,7 +95,7 @@ export class DiskStore implements BlobStore {
       // Without `inspect` nothing says what A is, so it is undefined, its default.
       return { stored: true, sha256, bytes, inspected: verdict?.value as A, pin };
     } catch (error) {
-      if (isFull(error)) return { stored: false, reason: 'no-space' };
+      if (isDiskFull(error)) return { stored: false, reason: 'no-space' };
       throw error;
     } finally {
       if (!stored) await staging.discard();
@@ -161,17 +162,8 @@ export class DiskStore implements BlobStore {
     return listBlobs(this.#layout, limit, after);
   }
 
-  async sweepStaging(olderThanMs: number): Promise<number> {
-    const before = this.#options.clock.now() - olderThanMs;
-    let swept = 0;
-    for (const name of await readdir(this.#layout.staging)) {
-      const path = this.#layout.staged(name);
-      const found = await orNullIfAbsent(stat(path));
-      if (!found?.isFile() || found.mtimeMs > before || this.#writing.has(path)) continue;
-      await rm(path, { force: true });
-      swept += 1;
-    }
-    return swept;
+  sweepStaging(olderThanMs: number): Promise<number> {
+    return sweepFolder(this.#layout.staging, this.#options.clock.now() - olderThanMs, this.#writing);
   }
 
   /** Under the key's lock, and pinned. Whether the staging file is now the blob. */
@@ -230,9 +222,4 @@ function releasing(pin: BlobPin): (error: unknown) => never {
 async function both<A, B>(first: A, second: B): Promise<[Awaited<A>, Awaited<B>]> {
   await Promise.allSettled([first, second]);
   return Promise.all([first, second]);
-}
-
-function isFull(error: unknown): boolean {
-  const code = errorCode(error);
-  return code === 'ENOSPC' || code === 'EDQUOT';
 }

@@ -14,3 +14,9 @@ export async function orNullIfAbsent<T>(task: Promise<T>): Promise<T | null> {
     throw error;
   }
 }
+
+/** No room on the disk, or none for us. */
+export function isDiskFull(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}

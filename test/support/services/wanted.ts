@@ -22,5 +22,12 @@ export const NGINX: Wanted = {
   packages: ['nginx-light'],
 };
 
+/** OpenStack Swift, which speaks S3. */
+export const SWIFT: Wanted = {
+  name: 'Swift',
+  commands: ['swift-proxy-server', 'swift-account-server', 'swift-container-server', 'swift-object-server'],
+  packages: ['swift-proxy', 'swift-account', 'swift-container', 'swift-object'],
+};
+
 /** Everything that a run of all tests needs. */
-export const WANTED: readonly Wanted[] = [POSTGRES, REDIS, NGINX];
+export const WANTED: readonly Wanted[] = [POSTGRES, REDIS, NGINX, SWIFT];

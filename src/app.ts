@@ -51,12 +51,12 @@ async function compose(ground: Ground, workflows: WorkflowRegistry): Promise<App
   const scheduler =
     config.role === 'api' ? null : createScheduler({ ...ground, recorder, fleet: createFleet(ground) });
   const { jobRetentionMs: retentionMs, cleanupIntervalMs: intervalMs } = config;
-  const mayRun = (): boolean => scheduler?.leads() ?? false;
-  const retention = createRetention({ ...ground, recorder, retentionMs, intervalMs, mayRun });
+  const leads = (): boolean => scheduler?.leads() ?? false;
+  const retention = createRetention({ ...ground, recorder, retentionMs, intervalMs, mayRun: leads });
   const health = healthOf(ground, scheduler);
   const door =
     config.role === 'scheduler'
-      ? createHealthServer({ ...ground, health })
+      ? createHealthServer({ ...ground, health, leads })
       : await createApi(ground, { recorder, retention, health, workflows });
   const ofScheduler: Service[] = scheduler ? [scheduler, retention] : [];
   const services = [store, clock, bus, storage, ...ofScheduler, door];

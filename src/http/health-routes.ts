@@ -6,6 +6,8 @@ import type { Store } from '../store/open.ts';
 export interface HealthSources {
   readonly health: () => Promise<HealthReport>;
   readonly store: Pick<Store, 'healthy'>;
+  /** In a process that schedules only: it leads the fleet, else it stands by. */
+  readonly leads?: () => boolean;
 }
 
 export function addHealthRoutes(
@@ -31,7 +33,8 @@ export function addHealthRoutes(
   app.get('/ready', async (_request, reply) => {
     if (stopping()) return notReady(reply, 'it is shutting down');
     if (!(await services.store.healthy())) return notReady(reply, 'the store does not answer');
-    return reply.send({ ready: true });
+    const { leads } = services;
+    return reply.send({ ready: true, ...(leads && { scheduler: leads() ? 'leader' : 'standby' }) });
   });
 }
 

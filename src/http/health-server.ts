@@ -11,6 +11,8 @@ export interface HealthServerParts {
   readonly config: Pick<Config, 'host' | 'port'>;
   readonly store: Pick<Store, 'healthy'>;
   readonly health: () => Promise<HealthReport>;
+  /** It leads the fleet, else it stands by. */
+  readonly leads: () => boolean;
   readonly logger: Logger;
 }
 

@@ -12,6 +12,8 @@ export interface GatewayProcess {
   readonly url: string;
   /** Whoever reads its log goes away, as `| jq` does when Ctrl-C ends both. */
   stopReading(): void;
+  /** Stops its time, or lets it go on: a signal that does not end it. */
+  send(signal: 'SIGSTOP' | 'SIGCONT'): void;
   /** Sends the signal; resolves with the exit code, or the name of the signal that ended it. */
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | NodeJS.Signals>;
 }
@@ -41,8 +43,9 @@ export async function startGatewayProcess(
   dataDir: string,
   instances: readonly string[],
   env: Record<string, string> = {},
+  atEnd?: (end: () => Promise<void>) => void,
 ): Promise<GatewayProcess> {
-  const child = runMain(['serve'], {
+  const settings = {
     PORT: '0',
     DATA_DIR: dataDir,
     COMFYUI_INSTANCES: instances.join(','),
@@ -51,7 +54,8 @@ export async function startGatewayProcess(
     RECONCILE_INTERVAL_MS: '500',
     LOG_LEVEL: 'info',
     ...env,
-  });
+  };
+  const child = runMain(['serve'], settings, atEnd);
   const url = await servingAt(child);
   return {
     url,
@@ -59,6 +63,7 @@ export async function startGatewayProcess(
       child.stdout?.destroy();
       child.stderr?.destroy();
     },
+    send: (signal) => void child.kill(signal),
     async end(signal) {
       const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
       child.kill(signal);

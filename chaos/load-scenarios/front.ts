@@ -1,13 +1,16 @@
-/** nginx in front of the replicas, as a deployment has it: WebSockets, unbuffered streams and uploads, kept connections. */
-import { mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+/** nginx in front of the replicas, with the configuration that deployments use. */
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { findPrograms } from '../../test/support/services/programs.ts';
 import { ServerProcess } from '../../test/support/services/server-process.ts';
 import { NGINX } from '../../test/support/services/wanted.ts';
 import { answers, freePort } from '../ports.ts';
 
+const CONFIG = fileURLToPath(new URL('../../deploy/nginx.conf', import.meta.url));
+const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
 const START_WITHIN_MS = 10_000;
 
 export class Front implements AsyncDisposable {
@@ -26,7 +29,7 @@ export class Front implements AsyncDisposable {
     const port = await freePort();
     const folder = await mkdtemp(join(tmpdir(), 'comfyfleet-front-'));
     const file = join(folder, 'nginx.conf');
-    await writeFile(file, configOf(port, ports));
+    await writeFile(file, configOf(await readFile(CONFIG, 'utf8'), folder, port, ports));
     const args = ['-p', folder, '-e', join(folder, 'error.log'), '-c', file];
     const front = new Front(port, new ServerProcess({ command: found.paths.nginx ?? '', args, folder }));
     await front.#start();
@@ -55,43 +58,24 @@ export class Front implements AsyncDisposable {
   }
 }
 
-function configOf(port: number, ports: readonly number[]): string {
-  return `
-daemon off;
-user root;
-worker_processes 1;
-pid nginx.pid;
-events { worker_connections 4096; }
-http {
-  access_log off;
-  client_body_temp_path body;
-  proxy_temp_path proxy;
-  fastcgi_temp_path fastcgi;
-  uwsgi_temp_path uwsgi;
-  scgi_temp_path scgi;
-  upstream replicas {
-    least_conn;
-    ${ports.map((one) => `server 127.0.0.1:${one};`).join('\n    ')}
-    keepalive 32;
-  }
-  map $http_upgrade $connection_header { default upgrade; '' ''; }
-  server {
-    listen 127.0.0.1:${port};
-    client_max_body_size 20m;
-    location / {
-      proxy_pass http://replicas;
-      proxy_http_version 1.1;
-      proxy_set_header Host $http_host;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection $connection_header;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_request_buffering off;
-      proxy_buffering off;
-      proxy_read_timeout 300s;
-      proxy_next_upstream error timeout;
-    }
-  }
-}
-`;
+/** The file of the deployment, with names and places of this machine. @throws when it has changed beyond recognition. */
+function configOf(text: string, folder: string, port: number, ports: readonly number[]): string {
+  let found = 0;
+  const config = text
+    .replace(/server api-(\d+):4000 resolve/g, (_, n: string) => {
+      found += 1;
+      return `server 127.0.0.1:${ports[(Number(n) - 1) % ports.length]}`;
+    })
+    // names of containers are asked for there; a log line a request would be measured too
+    .replace(/^ *resolver .*$/m, '')
+    .replace(/^ *access_log .*$/m, 'access_log off;')
+    .replace(/^error_log .*$/m, `error_log ${join(folder, 'error.log')} warn;`)
+    .replace(/listen 8080\b/, `listen 127.0.0.1:${port}`)
+    .replace(
+      /^http \{$/m,
+      `http {\n${TEMPORARY.map((name) => `${name}_temp_path ${join(folder, name)};`).join('\n')}`,
+    );
+  if (found < 2 || !config.includes(`:${port}`))
+    throw new Error('deploy/nginx.conf is not as it is expected');
+  return `daemon off;\nuser ${userInfo().username};\npid ${join(folder, 'nginx.pid')};\n${config}`;
 }

@@ -14,8 +14,8 @@ import { UPLOAD } from '../../test/support/jobs.ts';
 
 const PIECE_BYTES = 16 * 1024;
 const TRY_MS = 20_000;
-const PAUSE_MS = 200;
-const MAX_TRIES = 20;
+const PAUSE_MS = 300;
+const MAX_TRIES = 30;
 
 const SUBMIT = `mutation ($input: SubmitJobInput!) { submitJob(input: $input) {
   __typename ... on SubmitJobSuccess { job { id } } ... on Error { code message } } }`;

@@ -1,6 +1,7 @@
 /**
  * What a load runs against: replicas and schedulers over one database, bus and folder, or the embedded default, which is
- * one process with a store of its own. All on this machine: the load shares its cores.
+ * one process with a store of its own. Set up as operators do it, with a database that syncs and nothing that watches
+ * its rows, because the cost is what counts. All on this machine: the load shares its cores.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** A scheduler with everything real below it: simulated instances, an SQLite store, files on disk, the memory bus. */
+/** A scheduler with everything real below it: simulated instances, a store, files on disk, the memory bus. */
 
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -32,7 +32,7 @@ import { eventually } from '../support/eventually.ts';
 import type { Evidence } from '../support/history/evidence.ts';
 import { assertHistory } from '../support/history-checker.ts';
 import { newJob } from '../support/new-job.ts';
-import { openTempStore, type TempStore } from '../support/temp-store.ts';
+import { type EngineName, openTempStore, type TempStore } from '../support/temp-store.ts';
 
 /** As in production: jobs of one millisecond keep their order. */
 const ids = createIds(systemClock);
@@ -49,10 +49,13 @@ export interface RigOptions {
   readonly capacity?: number;
   /** Default: the system's. */
   readonly clock?: Clock;
+  /** Default SQLite. On Postgres another process has a store of its own. */
+  readonly engine?: EngineName;
 }
 
 /** What a restart replaces: everything in memory. */
 interface Process {
+  readonly store: Store;
   readonly bus: MemoryBus;
   readonly recorder: Recorder;
   readonly fleet: Fleet;
@@ -83,7 +86,7 @@ export class Rig {
 
   static async start(options: RigOptions = {}): Promise<Rig> {
     const simulators = await Promise.all((options.simulators ?? [{}]).map((one) => startSimulator(one)));
-    const temp = await openTempStore();
+    const temp = await openTempStore(options.engine);
     const urls = [...simulators.map((one) => one.url), ...(options.urls ?? [])];
     const parsed = parseConfig({
       COMFYUI_INSTANCES: urls.map((url, index) => `sim${index}=${url}`).join(','),
@@ -144,20 +147,20 @@ export class Rig {
 
   /** Builds a gateway on the store as it is. */
   async boot(): Promise<void> {
-    this.#process = this.#build(this.#clock);
+    this.#process = this.#build(this.store, this.#clock);
     await start(this.#process);
   }
 
-  /** A second gateway beside the first, on the same store; it ends with the test. */
+  /** A second gateway beside the first, on the same database; it ends with the test. */
   async bootAnother(): Promise<Process> {
-    const another = this.#build(systemClock);
+    const store = this.#temp.url === undefined ? this.store : await this.#temp.openAnother();
+    const another = this.#build(store, systemClock);
     onTestFinished(() => shutDown(another));
     await start(another);
     return another;
   }
 
-  #build(clock: Clock): Process {
-    const { store } = this;
+  #build(store: Store, clock: Clock): Process {
     const logger = createLogger(process.env.RIG_LOG === undefined ? 'silent' : 'debug');
     const shared = { store, clock, ids, random: Math.random, logger };
     const bus = new MemoryBus();
@@ -165,7 +168,7 @@ export class Rig {
     const fleet = createFleet({ ...shared, bus, config: this.#config });
     const { storage } = this;
     const scheduler = createScheduler({ ...shared, bus, recorder, fleet, storage, config: this.#config });
-    return { bus, recorder, fleet, scheduler };
+    return { store, bus, recorder, fleet, scheduler };
   }
 
   /** Ends the gateway's process; instances and rows stay. */

@@ -79,7 +79,7 @@ export async function startGateway(
   const logger = createLogger('debug', sink);
   const clock = systemClock;
   const ids = randomUUID;
-  const store = await openStore({ dataDir, synchronous: 'NORMAL', logger });
+  const store = await openStore({ url: config.databaseUrl, dataDir, synchronous: 'NORMAL', logger });
   const bus = new MemoryBus();
   const storage = new DiskStore({ root: join(dataDir, 'files'), clock });
   const workflows = loadWorkflows(new URL('../../workflows', import.meta.url).pathname);

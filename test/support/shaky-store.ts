@@ -1,4 +1,4 @@
-/** A store on Postgres behind a network that a test can break, with short times, and a way to look behind its back. */
+/** Postgres behind a network that a test can break, with short times, and a way to look behind its back. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,14 +8,17 @@ import { openStore, type Store, type StoreOptions } from '../../src/store/open.t
 import { TcpChaos } from './tcp-chaos.ts';
 import { createTestDatabase } from './test-database.ts';
 
-export interface ShakyStore {
-  readonly store: Store;
+export interface ShakyDatabase {
   readonly proxy: TcpChaos;
-  /** Of the database through the proxy. */
+  /** Through the proxy. */
   readonly url: string;
   /** Asks the database itself, whatever the proxy does. */
   direct<Row extends pg.QueryResultRow>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
   close(): Promise<void>;
+}
+
+export interface ShakyStore extends ShakyDatabase {
+  readonly store: Store;
 }
 
 /** Times of statements, as parameters of the URL. */
@@ -29,32 +32,39 @@ export interface ShakyOptions extends Partial<StoreOptions> {
   readonly times?: Record<string, string>;
 }
 
-export async function openShakyStore({
-  times = SHORT_TIMES,
-  ...options
-}: ShakyOptions = {}): Promise<ShakyStore> {
+export async function openShakyDatabase(times: Record<string, string> = SHORT_TIMES): Promise<ShakyDatabase> {
   const database = await createTestDatabase();
-  const dataDir = await mkdtemp(join(tmpdir(), 'comfyfleet-shaky-'));
-  const direct = new pg.Client({ connectionString: database.url });
-  await direct.connect();
+  const client = new pg.Client({ connectionString: database.url });
+  await client.connect();
   const proxy = await TcpChaos.to(Number(new URL(database.url).port || 5432));
   const address = new URL(database.url);
   address.hostname = '127.0.0.1';
   address.port = String(proxy.port);
   for (const [name, value] of Object.entries(times)) address.searchParams.set(name, value);
-  const url = address.href;
+  return {
+    proxy,
+    url: address.href,
+    direct: async <Row extends pg.QueryResultRow>(sql: string, values: readonly unknown[] = []) =>
+      (await client.query<Row>(sql, [...values])).rows,
+    async close() {
+      await proxy.close();
+      await client.end();
+      await database.drop();
+    },
+  };
+}
+
+export async function openShakyStore({ times, ...options }: ShakyOptions = {}): Promise<ShakyStore> {
+  const database = await openShakyDatabase(times);
+  const { url } = database;
+  const dataDir = await mkdtemp(join(tmpdir(), 'comfyfleet-shaky-'));
   const store = await openStore({ url, dataDir, logger: createLogger('silent'), ...options });
   return {
+    ...database,
     store,
-    proxy,
-    url,
-    direct: async <Row extends pg.QueryResultRow>(sql: string, values: readonly unknown[] = []) =>
-      (await direct.query<Row>(sql, [...values])).rows,
     async close() {
       await store.stop();
-      await proxy.close();
-      await direct.end();
-      await database.drop();
+      await database.close();
       await rm(dataDir, { recursive: true, force: true });
     },
   };

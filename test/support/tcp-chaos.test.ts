@@ -170,6 +170,15 @@ describe('a network that behaves badly', () => {
     expect(proxy.accepted).toBe(2);
   });
 
+  it('what is being closed in order can still be cut', async () => {
+    const client = await dial();
+    client.socket.write('a');
+    await eventually(() => client.text() === 'a');
+    proxy.cut('close');
+    proxy.cut('reset');
+    await eventually(() => proxy.open === 0);
+  });
+
   it('a peer that is not there breaks the connection off', async () => {
     for (const socket of heard) socket.destroy();
     await new Promise((resolve) => echo.close(resolve));

@@ -124,7 +124,7 @@ export class TcpChaos implements AsyncDisposable {
     const server = connect({ port: this.#upstreamPort, host: '127.0.0.1', allowHalfOpen: true });
     const end = (how: 'close' | 'reset'): void => {
       over.abort();
-      for (const socket of [client, server]) how === 'reset' ? socket.resetAndDestroy() : hangUp(socket);
+      for (const socket of [client, server]) how === 'reset' ? reset(socket) : hangUp(socket);
     };
     const both = { toxins: this.#toxins(), random: this.#random, over: over.signal, end };
     const pipes = [
@@ -159,6 +159,12 @@ export class TcpChaos implements AsyncDisposable {
 
 function closedOf(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once('close', () => resolve()));
+}
+
+/** One that is just being closed in order cannot be reset any more, and would never say that it is closed. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** In order: what was written still arrives, then the end; what comes after that is not read. */

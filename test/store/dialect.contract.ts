@@ -109,7 +109,10 @@ export function dialectContract(name: string, engine: DialectUnderTest): void {
         .execute();
       await db
         .updateTable('kinds')
-        .set((eb) => ({ big_value: eb('big_value', '+', 901), int_value: sql<number>`${7} / ${2}` }))
+        .set((eb) => ({
+          big_value: eb('big_value', '+', 901),
+          int_value: sql<number>`cast(${7} as integer) / ${2}`,
+        }))
         .where('id', '=', 'sum')
         .execute();
       const found = await db
@@ -119,6 +122,26 @@ export function dialectContract(name: string, engine: DialectUnderTest): void {
         .executeTakeFirstOrThrow();
       expect(found.big_value).toBe(9_007_199_254_740_901);
       expect(found.int_value).toBe(3);
+    });
+
+    it('reads counts, sums and means as numbers', async () => {
+      const numbers =
+        await sql<object>`select count(*) as n, sum(big_value) as total, avg(int_value) as mean from kinds
+        where id in ('one', 'two')`.execute(db);
+      expect(numbers.rows).toEqual([{ n: 0, total: null, mean: null }]);
+      for (const [id, big_value, int_value] of [
+        ['one', 9_007_199_254_740_000, 1],
+        ['two', 991, 2],
+      ] as const) {
+        await db
+          .insertInto('kinds')
+          .values({ ...EMPTY, id, big_value, int_value })
+          .execute();
+      }
+      const after =
+        await sql<object>`select count(*) as n, sum(big_value) as total, avg(int_value) as mean from kinds
+        where id in ('one', 'two')`.execute(db);
+      expect(after.rows).toEqual([{ n: 2, total: Number.MAX_SAFE_INTEGER, mean: 1.5 }]);
     });
 
     it.each([

@@ -2,10 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Kysely, sql } from 'kysely';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createLogger } from '../../src/lib/logger.ts';
 import { createEngine } from '../../src/store/dialect.ts';
 import type { Synchronous } from '../../src/store/sqlite-database.ts';
+import { createTestDatabase } from '../support/test-database.ts';
 import { dialectContract } from './dialect.contract.ts';
 
 const DEFAULTS = { poolMax: 10, logger: createLogger('silent') };
@@ -29,9 +30,28 @@ async function openSqlite<T>(synchronous: Synchronous = 'NORMAL', heard: string[
   };
 }
 
-dialectContract('SQLite', { open: () => openSqlite(), bytesType: 'blob' });
+async function openPostgres<T>(heard: string[] = []) {
+  const database = await createTestDatabase();
+  const engine = createEngine({
+    ...{ url: database.url, dataDir: '.', synchronous: 'FULL' },
+    listeners: new Set([(q: string) => heard.push(q)]),
+    ...DEFAULTS,
+  });
+  const db = new Kysely<T>({ dialect: engine.dialect });
+  return {
+    db,
+    engine,
+    async close() {
+      await db.destroy();
+      await database.drop();
+    },
+  };
+}
 
-describe('createEngine', () => {
+dialectContract('SQLite', { open: () => openSqlite(), bytesType: 'blob' });
+dialectContract('Postgres', { open: () => openPostgres(), bytesType: 'bytea' });
+
+describe('createEngine for SQLite', () => {
   const ends: (() => Promise<void>)[] = [];
   afterEach(async () => {
     for (const end of ends.splice(0)) await end();
@@ -117,5 +137,40 @@ describe('createEngine', () => {
       createEngine({ url, dataDir: '.', synchronous: 'FULL', listeners: new Set(), ...DEFAULTS });
     expect(create).toThrow(message);
     expect(create).not.toThrow(/hunter2/);
+  });
+});
+
+describe('createEngine for Postgres', () => {
+  let opened: Awaited<ReturnType<typeof openPostgres>>;
+  const heard: string[] = [];
+  beforeAll(async () => {
+    opened = await openPostgres(heard);
+  });
+  afterAll(() => opened.close());
+
+  it('relaxes the sync for one transaction only, also when that fails', async () => {
+    const { db, engine } = opened;
+    const level = async (on: typeof db) =>
+      (await sql<{ synchronous_commit: string }>`show synchronous_commit`.execute(on)).rows[0]
+        ?.synchronous_commit;
+    // one connection, so that what a transaction left on it would be seen
+    await db.connection().execute(async (held) => {
+      const usual = await level(held);
+      expect(usual).not.toBe('off');
+      expect(await engine.relaxed(held, level)).toBe('off');
+      expect(await level(held)).toBe(usual);
+      const failing = engine.relaxed(held, async () => {
+        throw new Error('undo');
+      });
+      await expect(failing).rejects.toThrow('undo');
+      expect(await held.transaction().execute(level)).toBe(usual);
+    });
+  });
+
+  it('tells the text of every statement but those around a transaction', async () => {
+    const { db } = opened;
+    heard.length = 0;
+    await db.transaction().execute((tx) => sql`select ${1} + 1 as two`.execute(tx));
+    expect(heard).toEqual(['select $1 + 1 as two']);
   });
 });

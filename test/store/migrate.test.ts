@@ -1,13 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Kysely } from 'kysely';
+import { Kysely, sql } from 'kysely';
+import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLogger } from '../../src/lib/logger.ts';
 import { createEngine } from '../../src/store/dialect.ts';
 import { migrate } from '../../src/store/migrate.ts';
-import { openStore } from '../../src/store/open.ts';
+import { type Db, openStore, type Store } from '../../src/store/open.ts';
 import type { Tables } from '../../src/store/schema.ts';
+import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
+import { othersWaitForLocks } from '../support/waiting-lock.ts';
 
 const DEFAULTS = { poolMax: 10, logger: createLogger('silent') };
 
@@ -53,3 +56,75 @@ describe('a start that ends while it makes the tables', () => {
     }
   });
 });
+
+describe('several processes that start at once on an empty database', () => {
+  let database: TestDatabase;
+  const opened: Store[] = [];
+  beforeEach(async () => {
+    database = await createTestDatabase();
+  });
+  afterEach(async () => {
+    for (const store of opened.splice(0)) await store.stop();
+    await database.drop();
+  });
+
+  const open = async (heard = logger): Promise<Store> => {
+    const store = await openStore({ url: database.url, dataDir: '.', logger: heard });
+    opened.push(store);
+    return store;
+  };
+
+  it('make its tables together, each once', async () => {
+    const migrated: string[] = [];
+    const heard = pino({ hooks: { logMethod: ([about]) => migrated.push((about as Migrated).migration) } });
+    const stores = await Promise.all(Array.from({ length: 5 }, () => open(heard)));
+    for (const store of stores) expect(await store.healthy()).toBe(true);
+    const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(
+      stores[0]?.db as Db,
+    );
+    expect(rows.length).toBeGreaterThan(1);
+    expect([...migrated].sort()).toEqual(rows.map((row) => row.name));
+  });
+
+  it('wait for the one that makes the tables', async () => {
+    const db = new Kysely<Tables>({
+      dialect: createEngine({
+        ...{ url: database.url, dataDir: '.', synchronous: 'NORMAL', listeners: new Set(), ...DEFAULTS },
+      }).dialect,
+    });
+    let opening: Promise<Store> | undefined;
+    let isOpen = false;
+    await db.transaction().execute(async (tx) => {
+      await tx.getExecutor().adapter.acquireMigrationLock(tx, { ...LOCK });
+      opening = open().finally(() => {
+        isOpen = true;
+      });
+      await othersWaitForLocks(tx);
+      expect(isOpen).toBe(false);
+    });
+    expect(await (await opening)?.healthy()).toBe(true);
+    await db.destroy();
+  });
+
+  it('find it usable after one of them died while it made the tables', async () => {
+    let statements = 0;
+    const dies = (): void => {
+      statements += 1;
+      if (statements === 20) throw new Error('the end');
+    };
+    const { dialect } = createEngine({
+      ...{ url: database.url, dataDir: '.', synchronous: 'NORMAL', listeners: new Set([dies]), ...DEFAULTS },
+    });
+    const db = new Kysely<Tables>({ dialect });
+    await expect(migrate(db, logger)).rejects.toThrow('the end');
+    await db.destroy();
+    expect(await (await open()).healthy()).toBe(true);
+  });
+});
+
+interface Migrated {
+  readonly migration: string;
+}
+
+/** As the migrator names its tables; Postgres' lock needs none of it. */
+const LOCK = { lockTable: 'kysely_migration_lock', lockRowId: 'migration_lock' };

@@ -6,8 +6,9 @@ import { createLogger } from '../../src/lib/logger.ts';
 import { takeTerm } from '../../src/store/leases.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
 import { settingOrCreate } from '../../src/store/settings.ts';
+import { openTempStore, type TempStore } from '../support/temp-store.ts';
 
-describe('openStore', () => {
+describe('openStore on a data folder', () => {
   let dataDir: string;
   const opened: Store[] = [];
   const open = async (): Promise<Store> => {
@@ -72,5 +73,36 @@ describe('openStore', () => {
     stop();
     await store.healthy();
     expect(heard).toBe(1);
+  });
+});
+
+describe('openStore on a database that processes share', () => {
+  let temp: TempStore;
+  beforeEach(async () => {
+    temp = await openTempStore('Postgres');
+  });
+  afterEach(() => temp.close());
+
+  it('opens it for several at once, who see what the others wrote', async () => {
+    const other = await temp.openAnother();
+    expect(await settingOrCreate(temp.store.db, 'key', () => 'made once')).toBe('made once');
+    expect(await settingOrCreate(other.db, 'key', () => 'made twice')).toBe('made once');
+    await temp.store.stop();
+    expect(await other.healthy()).toBe(true);
+  });
+
+  it('leaves the lease to whoever has it', async () => {
+    await takeTerm(temp.store.db, 'scheduler', 'a', 0, 60_000);
+    const other = await temp.openAnother();
+    expect(await takeTerm(other.db, 'scheduler', 'b', 0, 60_000)).toBeNull();
+  });
+
+  it('makes a setting once for all processes that ask at once', async () => {
+    const other = await temp.openAnother();
+    let made = 0;
+    const ask = (n: number) => settingOrCreate((n % 2 ? other : temp.store).db, 'key', () => `v${made++}`);
+    const values = await Promise.all(Array.from({ length: 30 }, (_, n) => ask(n)));
+    expect(new Set(values).size).toBe(1);
+    expect(made).toBeGreaterThan(1);
   });
 });

@@ -1,4 +1,4 @@
-/** A client that asks again until it is answered, as one must whose gateway may die at any moment. */
+/** A client that asks again until it is answered, of another gateway where there are several: one may die at any moment. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, TestClient, type Variables } from '../test/support/graphql-client.ts';
 
@@ -7,13 +7,14 @@ const PAUSE_MS = 150;
 const DEADLINE_MS = 10_000;
 
 export class PatientClient {
-  readonly #client: TestClient;
+  readonly #clients: readonly TestClient[];
   readonly #ended: AbortSignal;
   /** Requests that got no answer, and were asked again. */
   unanswered = 0;
+  #turn = 0;
 
-  constructor(url: string, ended: AbortSignal) {
-    this.#client = new TestClient(url);
+  constructor(urls: readonly string[], ended: AbortSignal) {
+    this.#clients = urls.map((url) => new TestClient(url));
     this.#ended = ended;
   }
 
@@ -30,15 +31,16 @@ export class PatientClient {
   }
 
   async #once<T>(query: string, variables: Variables): Promise<Answer<T> | null> {
+    const client = this.#clients[this.#turn++ % this.#clients.length];
     try {
-      return await this.#client.ask<T>(query, variables, AbortSignal.timeout(DEADLINE_MS));
+      return (await client?.ask<T>(query, variables, AbortSignal.timeout(DEADLINE_MS))) ?? null;
     } catch {
       return null;
     }
   }
 }
 
-/** It is shutting down or starting, or says that it failed for a reason of its own. */
-function isTransient({ status }: Answer<unknown>): boolean {
-  return status >= 500 || status === 429;
+/** It is shutting down or starting, or says that it failed for a reason of its own, or of its database. */
+function isTransient({ status, errors }: Answer<unknown>): boolean {
+  return status >= 500 || status === 429 || errors.some(({ extensions }) => extensions?.retryable === true);
 }

@@ -28,12 +28,12 @@ async function isFree(port: number): Promise<boolean> {
   return true;
 }
 
-/** Whether it is answered there, with any status. */
-export async function answers(url: string): Promise<boolean> {
+/** Whether it is answered there, with any status unless one is given. */
+export async function answers(url: string, status?: number): Promise<boolean> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(1000) });
     await response.arrayBuffer();
-    return true;
+    return status === undefined || response.status === status;
   } catch {
     return false;
   }

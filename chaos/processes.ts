@@ -232,8 +232,13 @@ export class Ground {
     return program;
   }
 
-  async end(): Promise<void> {
+  /** Kills every program; the folder stays. */
+  async endAll(): Promise<void> {
     await Promise.all(this.#programs.map((program) => program.end()));
+  }
+
+  async end(): Promise<void> {
+    await this.endAll();
     await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
   }
 

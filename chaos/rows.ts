@@ -14,9 +14,10 @@ export interface OpenRow {
   readonly status: JobStatus | null;
 }
 
-const OPEN = `select a.id, a.job_id, a.instance_name, a.state, a.term, a.started_at, j.status
+/** For any engine. */
+export const OPEN = `select a.id, a.job_id, a.instance_name, a.state, a.term, a.started_at, j.status
   from attempts a left join jobs j on j.id = a.job_id where a.outcome is null`;
-const UNFINISHED = "select count(*) as n from jobs where status in ('PENDING', 'PROCESSING')";
+export const UNFINISHED = "select count(*) as n from jobs where status in ('PENDING', 'PROCESSING')";
 
 export class Rows {
   readonly #database: Database.Database;

@@ -16,6 +16,7 @@ import { hostile } from './scenarios/hostile.ts';
 import { idempotency } from './scenarios/idempotency.ts';
 import { kills } from './scenarios/kills.ts';
 import { labels } from './scenarios/labels.ts';
+import { leaderKills } from './scenarios/leader-kills.ts';
 import { loopLag } from './scenarios/loop-lag.ts';
 import { malformed } from './scenarios/malformed.ts';
 import { noSocket } from './scenarios/no-socket.ts';
@@ -33,6 +34,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   idempotency,
   kills,
   labels,
+  'leader-kills': leaderKills,
   malformed,
   'loop-lag': loopLag,
   'no-socket': noSocket,

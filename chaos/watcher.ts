@@ -1,4 +1,4 @@
-/** A client that follows the events of jobs, and comes back with its cursors whenever the gateway goes away. */
+/** A client that follows the events of jobs, and comes back with its cursors, to another gateway if there is one, whenever its own goes away. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
@@ -9,14 +9,23 @@ import type { SeenEvent, SubscriberLog } from '../test/support/history/evidence.
 import { answers } from './ports.ts';
 
 const EVENTS = `subscription Events($id: ID!, $after: String) {
-  jobEvents(id: $id, after: $after) { __typename cursor job { status } }
+  jobEvents(id: $id, after: $after) { __typename at cursor job { status } }
 }`;
 const PAUSE_MS = 100;
 
 interface EventView {
   readonly __typename: string;
+  readonly at: string;
   readonly cursor: string;
   readonly job: { readonly status: JobStatus };
+}
+
+/** An event that happened while its job was watched. */
+export interface Delivery {
+  readonly jobId: string;
+  readonly at: number;
+  /** From then until it was here. */
+  readonly lateMs: number;
 }
 
 export class Watcher {
@@ -27,15 +36,18 @@ export class Watcher {
   readonly #events: SeenEvent[] = [];
   readonly #watches = new Set<Promise<void>>();
   readonly #errors: string[] = [];
-  readonly #url: string;
+  readonly #urls: readonly string[];
+  readonly #deliveries: Delivery[] = [];
+  #at = 0;
   #up: Promise<void> | undefined;
   #left = false;
 
-  constructor(name: string, url: string) {
+  /** It begins at the first of them. */
+  constructor(name: string, urls: readonly string[]) {
     this.name = name;
-    this.#url = url;
+    this.#urls = urls;
     this.#client = createClient({
-      url: `${url.replace(/^http/, 'ws')}/graphql`,
+      url: () => `${this.#url.replace(/^http/, 'ws')}/graphql`,
       webSocketImpl: WebSocket,
       retryAttempts: 0,
     });
@@ -63,16 +75,26 @@ export class Watcher {
     await Promise.all(this.#watches);
   }
 
+  /** When it was told what had happened since it began to watch. */
+  get deliveries(): readonly Delivery[] {
+    return this.#deliveries;
+  }
+
+  get #url(): string {
+    return this.#urls[this.#at % this.#urls.length] ?? '';
+  }
+
   log(): SubscriberLog {
     return { name: this.name, events: this.#events };
   }
 
   async #follow(id: string): Promise<void> {
     let after: string | null = null;
+    const begunAt = Date.now();
     for (;;) {
       await this.#untilUp();
       if (this.#left) return;
-      const seen = await this.#listen(id, after);
+      const seen = await this.#listen(id, after, begunAt);
       if (seen.ended || this.#left) return;
       after = seen.after;
       this.reconnected += 1;
@@ -90,11 +112,18 @@ export class Watcher {
   }
 
   async #knock(): Promise<void> {
-    while (!this.#left && !(await answers(`${this.#url}/live`))) await sleep(PAUSE_MS);
+    while (!this.#left && !(await answers(`${this.#url}/ready`, 200))) {
+      this.#at += 1;
+      if (this.#at % this.#urls.length === 0) await sleep(PAUSE_MS);
+    }
   }
 
   /** One subscription, to its end or until it breaks. */
-  async #listen(id: string, from: string | null): Promise<{ after: string | null; ended: boolean }> {
+  async #listen(
+    id: string,
+    from: string | null,
+    begunAt: number,
+  ): Promise<{ after: string | null; ended: boolean }> {
     let after = from;
     let ended = false;
     try {
@@ -103,9 +132,13 @@ export class Watcher {
         query: EVENTS,
         variables,
       })) {
-        if (errors) this.#errors.push(`${id}: ${errors.map(({ message }) => message).join('; ')}`);
+        if (errors?.some((error) => !passes(error))) {
+          this.#errors.push(`${id}: ${errors.map(({ message }) => message).join('; ')}`);
+        }
         if (!data) continue;
         after = data.jobEvents.cursor;
+        const at = Date.parse(data.jobEvents.at);
+        if (at >= begunAt) this.#deliveries.push({ jobId: id, at, lateMs: Date.now() - at });
         ended ||= this.#note(id, data.jobEvents);
       }
     } catch {
@@ -119,4 +152,13 @@ export class Watcher {
     this.#events.push({ jobId, seq: parseEventCursor(cursor) ?? -1, type, status });
     return type === 'JobFinished' || type === 'JobCanceled';
   }
+}
+
+/** The database is away, and the same subscription may succeed later. */
+function passes({
+  extensions,
+}: {
+  readonly extensions?: Readonly<Record<string, unknown>> | undefined;
+}): boolean {
+  return extensions?.retryable === true;
 }

@@ -80,7 +80,7 @@ async function judgeStore(
     ),
     lost: round.load.acknowledged.filter((id) => !there.has(id)).length,
     doubled: jobs.length - new Set(round.load.acknowledged).size,
-    spoilt: await spoiltJobs(history, round.dataDir),
+    spoilt: await spoiltJobs(history, join(round.dataDir, 'files')),
     executions: executions.filter(({ promptId }) => jobs.some((one) => has(one, promptId))).length,
     repeats: jobs.flatMap((one) => repeatsOf(one, round, ranAt(executions))),
     moments: momentsOf(round),
@@ -145,8 +145,9 @@ function followed(
   });
 }
 
-async function spoiltJobs({ jobs }: History, dataDir: string): Promise<string[]> {
-  const layout = new DiskLayout(join(dataDir, 'files'));
+/** What is wrong with the files of completed jobs, which lie in this folder. */
+export async function spoiltJobs({ jobs }: History, folder: string): Promise<string[]> {
+  const layout = new DiskLayout(folder);
   const spoilt: string[] = [];
   for (const { job, outputs } of jobs) {
     if (job.status !== 'COMPLETED') continue;
@@ -160,6 +161,6 @@ async function spoiltJobs({ jobs }: History, dataDir: string): Promise<string[]>
   return spoilt;
 }
 
-function countBy<K extends string>(keys: readonly K[]): Map<K, number> {
+export function countBy<K extends string>(keys: readonly K[]): Map<K, number> {
   return new Map([...grouped(keys, (key) => key)].map(([key, all]) => [key, all.length]));
 }

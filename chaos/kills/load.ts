@@ -18,11 +18,14 @@ const WITH_PRIORITY = 0.2;
 const WATCHED = 0.5;
 
 export interface LoadOptions {
-  readonly url: string;
+  /** Of the gateways, which take turns. */
+  readonly urls: readonly string[];
   readonly jobs: number;
   readonly watchers: readonly Watcher[];
   readonly random: () => number;
   readonly ended: AbortSignal;
+  /** What the longest job sleeps. */
+  readonly longestSeconds?: number;
 }
 
 /** Drawn beforehand, so that they do not depend on who comes first. */
@@ -47,10 +50,10 @@ export class Load {
   #next = 0;
   canceled = 0;
 
-  constructor({ url, jobs, watchers, random, ended }: LoadOptions) {
+  constructor({ urls, jobs, watchers, random, ended, longestSeconds = 0.65 }: LoadOptions) {
     this.#ended = ended;
-    this.#client = new PatientClient(url, ended);
-    this.#plans = Array.from({ length: jobs }, (_, n) => plan(n, watchers, random));
+    this.#client = new PatientClient(urls, ended);
+    this.#plans = Array.from({ length: jobs }, (_, n) => plan(n, watchers, random, longestSeconds));
   }
 
   /** Submits that were not answered and asked again. */
@@ -114,11 +117,11 @@ export class Load {
   }
 }
 
-function plan(n: number, watchers: readonly Watcher[], random: () => number): Plan {
+function plan(n: number, watchers: readonly Watcher[], random: () => number, longestSeconds: number): Plan {
   const share = (part: number): boolean => random() < part;
   return {
     key: `${n}-${randomUUID()}`,
-    graph: graphOf(n, 0.05 + random() * 0.6),
+    graph: graphOf(n, 0.05 + random() * (longestSeconds - 0.05)),
     priority: share(WITH_PRIORITY) ? 1 + Math.floor(random() * 10) : 5,
     cancelAfterMs: share(CANCELED) ? random() * 3000 : null,
     watchedBy: share(WATCHED) ? watchers[n % watchers.length] : undefined,

@@ -66,9 +66,9 @@ export async function killRound({ ground, size, random, say }: RoundSetting): Pr
   const over = new AbortController();
   const watchers = Array.from(
     { length: size.watchers },
-    (_, n) => new Watcher(`watcher ${n + 1}`, gateway.url),
+    (_, n) => new Watcher(`watcher ${n + 1}`, [gateway.url]),
   );
-  const load = new Load({ url: gateway.url, jobs: size.jobs, watchers, random, ended: over.signal });
+  const load = new Load({ urls: [gateway.url], jobs: size.jobs, watchers, random, ended: over.signal });
   try {
     const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal: over.signal });
     const kills = await killAll(over, {

@@ -9,6 +9,8 @@ import type { Logger } from '../lib/logger.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { createStorage } from '../storage/create-storage.ts';
 import { MemoryBlobGuard } from '../storage/memory-blob-guard.ts';
+import { SqlBlobGuard } from '../store/blob-pins.ts';
+import { isPostgres } from '../store/engine-sql.ts';
 import { openStore, type Store } from '../store/open.ts';
 import { createStoreClock, type StoreClock } from '../store/store-clock.ts';
 
@@ -37,7 +39,7 @@ export async function openGround(config: Config, logger: Logger, crashAt: CrashH
   try {
     const clock = await createStoreClock(store, systemClock, logger);
     const parts = { logger, clock, ids: createIds(clock), random: Math.random };
-    const guard = new MemoryBlobGuard();
+    const guard = isPostgres(store.db) ? new SqlBlobGuard({ ...parts, store }) : new MemoryBlobGuard();
     warnOfLonelyParts(config, logger);
     return {
       ...parts,

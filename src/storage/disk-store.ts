@@ -18,7 +18,7 @@ import { listBlobs, nameTenant } from './disk-listing.ts';
 import { DurableFolders } from './durable-folder.ts';
 import { errorCode, isDiskFull, orNullIfAbsent } from './fs-error.ts';
 import { StagingFile, takeIn } from './intake.ts';
-import { KeyLock } from './key-lock.ts';
+import { KeyLock } from '../lib/key-lock.ts';
 import { MemoryBlobGuard } from './memory-blob-guard.ts';
 import { sweepFolder } from './sweep-folder.ts';
 

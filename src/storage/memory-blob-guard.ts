@@ -1,6 +1,6 @@
 /** The guard of blobs that only this process puts and removes. */
 import type { BlobGuard, BlobPin } from '../domain/blob-guard.ts';
-import { KeyLock } from './key-lock.ts';
+import { KeyLock } from '../lib/key-lock.ts';
 import { Pins } from './pins.ts';
 
 export class MemoryBlobGuard implements BlobGuard {

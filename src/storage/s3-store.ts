@@ -23,7 +23,7 @@ import type {
 } from './blob-store.ts';
 import { isDiskFull } from './fs-error.ts';
 import { StagingFile, takeIn } from './intake.ts';
-import { KeyLock } from './key-lock.ts';
+import { KeyLock } from '../lib/key-lock.ts';
 import { openBucket, type S3Bucket } from './s3-bucket.ts';
 import { S3Keys } from './s3-keys.ts';
 import type { S3Location } from './s3-location.ts';

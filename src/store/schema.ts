@@ -148,6 +148,14 @@ export interface DroppedBlobsTable {
   sha256: string;
 }
 
+/** Files that must not be removed because a row that names them is about to be written (see blob-pins.ts). */
+export interface BlobPinsTable {
+  tenant: string;
+  sha256: string;
+  id: string;
+  expires_at: number;
+}
+
 export interface IdempotencyTable {
   tenant: string;
   key: string;
@@ -215,6 +223,7 @@ export interface Tables {
   job_files: JobFilesTable;
   job_labels: JobLabelsTable;
   dropped_blobs: DroppedBlobsTable;
+  blob_pins: BlobPinsTable;
   idempotency_keys: IdempotencyTable;
   instances: InstancesTable;
   inventories: InventoriesTable;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { KeyLock } from '../../src/storage/key-lock.ts';
+import { KeyLock } from '../../src/lib/key-lock.ts';
 import { flush } from '../support/virtual-clock.ts';
 
 describe('KeyLock', () => {

@@ -1,0 +1,99 @@
+/**
+ * The guard of blobs that several processes share: pins are rows, and whoever pins or removes a blob holds the same lock of
+ * the database. Postgres only: in SQLite the work of a removal, which asks the store, would wait for itself.
+ */
+import { sql } from 'kysely';
+import type { BlobGuard, BlobPin } from '../domain/blob-guard.ts';
+import { assert } from '../lib/assert.ts';
+import type { Clock } from '../lib/clock.ts';
+import { KeyLock } from '../lib/key-lock.ts';
+import { isPostgres, lockKey, storeNow } from './engine-sql.ts';
+import type { Db, Store } from './open.ts';
+
+export interface BlobPinsParts {
+  readonly store: Pick<Store, 'db' | 'transaction'>;
+  readonly clock: Clock;
+  readonly ids: () => string;
+}
+
+/** By then the process that pinned is dead, or will never write the row. */
+const HOUR_MS = 3_600_000;
+
+export class SqlBlobGuard implements BlobGuard {
+  readonly #parts: BlobPinsParts;
+  /** Within this process nobody waits for a blob with a connection in hand. */
+  readonly #blobs = new KeyLock();
+  /** A removal holds one connection while its work asks for another: two at once could take all there are. */
+  readonly #removals = new KeyLock();
+  #sweptAt = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: BlobPinsParts) {
+    assert(isPostgres(parts.store.db), 'pins in rows are for Postgres');
+    this.#parts = parts;
+  }
+
+  async pin(tenant: string, sha256: string): Promise<BlobPin> {
+    const { store, clock, ids } = this.#parts;
+    const id = ids();
+    await this.#blobs.run(keyOf(tenant, sha256), () =>
+      store.transaction(async (tx) => {
+        await lockKey(tx, keyOf(tenant, sha256));
+        const expires_at = sql<number>`${storeNow(tx, clock.now())} + ${sql.lit(HOUR_MS)}`;
+        await tx.insertInto('blob_pins').values({ tenant, sha256, id, expires_at }).execute();
+      }),
+    );
+    const unpinned = (): Promise<void> => unpin(store.db, tenant, sha256, id);
+    return {
+      // In its turn, so that who releases may remove; what cannot be deleted now runs out by itself.
+      release: () => void this.#blobs.run(keyOf(tenant, sha256), unpinned).catch(() => undefined),
+    };
+  }
+
+  unlessPinned<T>(tenant: string, sha256: string, work: () => Promise<T>): Promise<T | null> {
+    const { store, clock } = this.#parts;
+    this.#sweep();
+    const key = keyOf(tenant, sha256);
+    const remove = (): Promise<T | null> =>
+      store.transaction(async (tx) => {
+        await lockKey(tx, key);
+        return (await isPinned(tx, tenant, sha256, clock.now())) ? null : await work();
+      });
+    return this.#removals.run('', () => this.#blobs.run(key, remove));
+  }
+
+  /** Now and then, what dead processes left. */
+  #sweep(): void {
+    const { store, clock } = this.#parts;
+    const now = clock.monotonic();
+    if (now - this.#sweptAt < HOUR_MS) return;
+    this.#sweptAt = now;
+    const expired = store.db
+      .deleteFrom('blob_pins')
+      .where('expires_at', '<=', storeNow(store.db, clock.now()))
+      .execute();
+    expired.catch(() => undefined);
+  }
+}
+
+async function isPinned(tx: Db, tenant: string, sha256: string, now: number): Promise<boolean> {
+  const row = await tx
+    .selectFrom('blob_pins')
+    .select('id')
+    .where('tenant', '=', tenant)
+    .where('sha256', '=', sha256)
+    .where('expires_at', '>', storeNow(tx, now))
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+async function unpin(db: Db, tenant: string, sha256: string, id: string): Promise<void> {
+  await db
+    .deleteFrom('blob_pins')
+    .where('tenant', '=', tenant)
+    .where('sha256', '=', sha256)
+    .where('id', '=', id)
+    .execute();
+}
+
+const keyOf = (tenant: string, sha256: string): string => `blob ${sha256} ${tenant}`;

@@ -131,6 +131,12 @@ export function eventBusContract(name: string, create: () => Promise<BusUnderTes
       expect(read).toEqual([durable('a', 2), preview('a', 2), progress('a', 0.3), last]);
     });
 
+    it('tells everybody of a gap when a change may have been missed', async () => {
+      const listening = [await listen([jobTopic('a')]), await listen([queueTopic, hintsTopic])];
+      under.bus.missed();
+      for (const subscription of listening) await readUntil(subscription, ({ kind }) => kind === 'gap');
+    });
+
     it('tells a reader that lags too far of a gap, and goes on from there', async () => {
       const slow = await listen([jobsTopic('acme')], { limit: 8 });
       await settled(jobsTopic('acme'), () => {

@@ -195,8 +195,8 @@ describe('a Redis that loses or refuses (F33)', () => {
 
   it('may cut every connection', async () => {
     const subscription = await other.subscribe([jobTopic('a')]);
-    await admin.client('KILL', 'TYPE', 'pubsub');
-    await admin.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
     await signalsUntil(subscription, isGap);
     await healthy();
     await exchange(1);
@@ -204,8 +204,8 @@ describe('a Redis that loses or refuses (F33)', () => {
 
   it('may take no more clients for a while', async () => {
     await admin.config('SET', 'maxclients', '1');
-    await admin.client('KILL', 'TYPE', 'pubsub');
-    await admin.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
     const subscription = await other.subscribe([jobTopic('a')]);
     await signalsUntil(subscription, isGap);
     await signalsUntil(subscription, isGap);

@@ -53,6 +53,19 @@ export class Fleet {
   }
 }
 
+/** The same wire, to change a part of it. */
+export function forwarding(wire: Wire): Wire {
+  return {
+    start: (listener) => wire.start(listener),
+    stop: () => wire.stop(),
+    isOpen: () => wire.isOpen(),
+    publish: (text) => wire.publish(text),
+    command: (bytes, run) => wire.command(bytes, run),
+    replace: () => wire.replace(),
+    counts: () => wire.counts(),
+  };
+}
+
 export function testRedisUrl(): string {
   const url = process.env.REDIS_URL;
   if (!url) throw new Error('REDIS_URL names no Redis for the tests');

@@ -1,6 +1,7 @@
 /**
- * Keeps the planner's queue in line with the rows: a hint loads one job, and now and then the rows are counted, since
- * hints may be lost.
+ * Keeps the planner's queue in line with the rows: a hint loads one job. Hints may be lost, so every 2 s the rows are
+ * counted, which shows a job that was not announced; every 10 s or more they are read, which shows also that one came and
+ * another one went.
  */
 import type { Needs } from '../domain/capabilities.ts';
 import type { Job } from '../domain/job.ts';
@@ -10,7 +11,10 @@ import type { Db } from '../store/open.ts';
 import { PendingQueue } from './pending-queue.ts';
 
 const COUNT_EVERY_MS = 2000;
-const RELOAD_EVERY_MS = 60_000;
+const RELOAD_EVERY_MS = 10_000;
+/** A long line is read less often, as that costs: a minute between two readings of 12,000 jobs or more. */
+const RELOAD_MS_PER_JOB = 5;
+const RELOAD_AT_LEAST_EVERY_MS = 60_000;
 
 export class WaitingLine {
   readonly queue = new PendingQueue();
@@ -47,12 +51,16 @@ export class WaitingLine {
       const { pending } = await queueCounts(this.#db);
       if (pending !== this.queue.size) this.distrust();
     }
-    if (tick - this.#loadedAt >= RELOAD_EVERY_MS) {
+    if (tick - this.#loadedAt >= this.#reloadEveryMs()) {
       this.#loadedAt = tick;
       await this.#reload(now);
     }
     this.queue.ripen(now);
     await this.#readNeeds();
+  }
+
+  #reloadEveryMs(): number {
+    return Math.min(RELOAD_AT_LEAST_EVERY_MS, Math.max(RELOAD_EVERY_MS, this.queue.size * RELOAD_MS_PER_JOB));
   }
 
   async #readNoted(now: number): Promise<void> {

@@ -135,10 +135,10 @@ describe('a process that finds another one leading (F38)', () => {
 describe('two processes on one database, one of which slept past its lease (F36, F38)', () => {
   /** It works by the same rows as the other one, but cannot take its lease back for now. */
   function withoutLease(db: Db): { readonly heal: () => void } {
-    const original = db.insertInto;
-    const refusing = (table: never) => {
+    const original = db.insertInto.bind(db) as (table: string) => unknown;
+    const refusing = (table: string) => {
       if (table === 'leases') throw new Error('this process still sleeps');
-      return original.call(db, table);
+      return original(table);
     };
     Object.assign(db, { insertInto: refusing });
     return { heal: () => Object.assign(db, { insertInto: original }) };

@@ -56,6 +56,8 @@ export interface EventBus extends Service {
   previewImage(jobId: string): Promise<PreviewImage | null>;
   /** The job's run ended: drops its progress and preview. Call it after the last publish of that run. */
   forget(jobId: string): void;
+  /** A change may have been made of which nothing can be told: everybody who listens, on any replica, is told of a gap. */
+  missed(): void;
   /** Messages can travel at this moment. */
   healthy(): boolean;
 }

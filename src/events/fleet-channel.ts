@@ -120,6 +120,12 @@ export class FleetChannel implements Service {
     this.#parts.wire.publish(text);
   }
 
+  /** Counts a message that nobody gets, so that all others miss it; listeners here are told of the gap at once. */
+  skip(): void {
+    this.#n++;
+    this.#gaps.ask();
+  }
+
   /** What is published arrives here at this moment, as far as is known. */
   hears(): boolean {
     const { wire, clock } = this.#parts;

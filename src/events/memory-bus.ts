@@ -60,6 +60,10 @@ export class MemoryBus implements EventBus {
     this.#news.forget(jobId);
   }
 
+  missed(): void {
+    this.#listeners.gap();
+  }
+
   healthy(): boolean {
     return this.#running;
   }

@@ -86,6 +86,10 @@ export class RedisBus implements EventBus {
     if (this.#running) this.#keys.forget(jobId);
   }
 
+  missed(): void {
+    if (this.#running) this.#channel.skip();
+  }
+
   healthy(): boolean {
     return this.#running && this.#channel.hears();
   }

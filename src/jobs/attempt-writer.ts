@@ -9,6 +9,7 @@ import type { Attempt, AttemptState, Job } from '../domain/job.ts';
 import { attemptStatesBefore } from '../domain/job-states.ts';
 import { isTermOver, LEADER_LEASE } from '../store/leases.ts';
 import type { Db } from '../store/open.ts';
+import { storeTrouble } from '../store/retryable.ts';
 import { attemptFromRow, faultToColumns } from '../store/rows.ts';
 import type { AttemptsTable } from '../store/schema.ts';
 import { statement } from '../store/statement.ts';
@@ -62,22 +63,7 @@ export interface AttemptWriter {
 
 export function createAttemptWriter(parts: RecorderParts, announcer: Announcer): AttemptWriter {
   const { clock } = parts;
-  const settle = async (
-    write: CrashWrite,
-    work: (tx: Db, now: number) => Promise<Settled>,
-  ): Promise<Job | null> => {
-    const now = clock.now();
-    const done = await guarded(parts, write, (tx) => work(tx, now));
-    if (!done) return null;
-    const requeued = done.event.type === 'retried';
-    announcer.announce({
-      ...done,
-      runOver: true,
-      queueChanged: true,
-      ...(requeued && { hint: 'job-queued' as const }),
-    });
-    return done.job;
-  };
+  const settle = settler(parts, announcer);
   return {
     async assign(assignment) {
       const now = clock.now();
@@ -92,25 +78,59 @@ export function createAttemptWriter(parts: RecorderParts, announcer: Announcer):
     collecting: (attemptId, term) =>
       moveOn(parts, 'collecting', { attemptId, term, to: 'COLLECTING', runningAt: undefined }),
     async complete(attemptId, term, runMs) {
-      const job = await settle('complete', (tx, now) => complete(tx, attemptId, term, runMs, now));
+      const job = await settle('complete', attemptId, (tx, now) => complete(tx, attemptId, term, runMs, now));
       if (job) parts.crashAt?.('complete:announced');
       return job;
     },
     fail: (attemptId, term, fault, decision, runMs) =>
-      settle('fail', async (tx, now) => {
+      settle('fail', attemptId, async (tx, now) => {
         const attempt = await close(tx, { attemptId, term, outcome: 'FAILED', fault, now });
         return decision.kind === 'final'
           ? giveUp(tx, attempt, { fault, verdict: decision.verdict }, runMs, now)
           : requeue(tx, attempt, fault, decision, now);
       }),
     lose: (attemptId, term, fault, decision) =>
-      settle('lose', async (tx, now) => {
+      settle('lose', attemptId, async (tx, now) => {
         const attempt = await close(tx, { attemptId, term, outcome: 'LOST', fault, now });
         return decision?.kind === 'final'
           ? giveUp(tx, attempt, { fault, verdict: decision.verdict }, undefined, now)
           : requeue(tx, attempt, fault, decision ?? { notBefore: now, delayMs: 0 }, now);
       }),
     closeCanceled: (attemptId, term) => closeCanceled(parts, attemptId, term, clock.now()),
+  };
+}
+
+type Settle = (
+  write: CrashWrite,
+  attemptId: string,
+  work: (tx: Db, now: number) => Promise<Settled>,
+) => Promise<Job | null>;
+
+/**
+ * Ends attempts and tells of it. A commit that got no answer in time may take place later still: whoever tries again finds
+ * that it is done, and then those who listen must look at the rows once more.
+ */
+function settler(parts: RecorderParts, announcer: Announcer): Settle {
+  const doubted = new Set<string>();
+  return async (write, attemptId, work) => {
+    const now = parts.clock.now();
+    const done = await guarded(parts, write, (tx) => work(tx, now)).catch((error: unknown) => {
+      if (storeTrouble(error) === 'unavailable') doubted.add(attemptId);
+      throw error;
+    });
+    const inDoubt = doubted.delete(attemptId);
+    if (!done) {
+      if (inDoubt) parts.bus.missed();
+      return null;
+    }
+    const requeued = done.event.type === 'retried';
+    announcer.announce({
+      ...done,
+      runOver: true,
+      queueChanged: true,
+      ...(requeued && { hint: 'job-queued' as const }),
+    });
+    return done.job;
   };
 }
 

@@ -9,6 +9,7 @@ import type { EventBus } from '../events/bus.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Db, Store } from '../store/open.ts';
+import { storeTrouble } from '../store/retryable.ts';
 import { eventToRow, jobFromRow } from '../store/rows.ts';
 import type { JobEventsTable, JobsTable } from '../store/schema.ts';
 import { statement } from '../store/statement.ts';
@@ -31,20 +32,28 @@ export function refuse(): never {
   throw new Refusal('refused');
 }
 
-export type CommitParts = Pick<RecorderParts, 'store' | 'crashAt'>;
+export type CommitParts = Pick<RecorderParts, 'store' | 'bus' | 'crashAt'>;
 type How = 'transaction' | 'relaxed';
 
-/** What `work` answers once committed; undone when it rejects. */
+/**
+ * What `work` answers once committed; undone when it rejects. Where the answer to the commit was lost it may stand all the
+ * same, and nobody would be told: then everybody who listens looks at the rows.
+ */
 export async function committed<T>(
-  { store, crashAt = neverCrash }: CommitParts,
+  { store, bus, crashAt = neverCrash }: CommitParts,
   write: CrashWrite,
   work: (tx: Db) => Promise<T>,
   how: How = 'transaction',
 ): Promise<T> {
+  let asked = false;
   const done = await store[how](async (tx) => {
     const answer = await work(tx);
     crashAt(`${write}:before-commit`);
+    asked = true;
     return answer;
+  }).catch((error: unknown) => {
+    if (asked && storeTrouble(error) === 'unavailable') bus.missed();
+    throw error;
   });
   crashAt(`${write}:after-commit`);
   return done;

@@ -11,7 +11,7 @@ import { percentile } from '../percentile.ts';
 import type { Program } from '../processes.ts';
 import type { Finding, Scenario } from '../scenario.ts';
 import { Crowd } from './crowd.ts';
-import { residentBytes } from './process-cost.ts';
+import { processorMs, residentBytes } from './process-cost.ts';
 import { type QuickTimes, quickJobs } from './quick-jobs.ts';
 import { withStage } from './stage.ts';
 import type { Order, Story } from './subscriber.ts';
@@ -38,14 +38,17 @@ export const resubscribe: Scenario = ({ seed, say }) =>
     const stop = new AbortController();
     const peak = peakOf(api, stop.signal);
     const quick = quickJobs(api.url, QUICK_JOBS, stop.signal);
+    const before = processorMs(api);
     await crowd.begin(ordersOf(jobs, api), OVER_MS, seed);
     const all = await crowd.until(({ settled }) => settled === SUBSCRIBERS, WITHIN_MS);
+    const used = processorMs(api) - before;
     stop.abort();
     const [stormy, most] = await Promise.all([quick, peak]);
     const after = await probe.mark(api);
     const stories = await crowd.stories();
     if (!all) say(`${(await crowd.standing()).settled} of ${SUBSCRIBERS} have a snapshot`);
     say(`event loop: p99 ${ms(after.delay.p99)} late, longest ${ms(after.delay.max)}`);
+    say(`the replica used ${ms(used)} of processor time, ${(used / SUBSCRIBERS).toFixed(2)} ms a client`);
     await client.close();
     return [
       ...snapshots(stories),

@@ -23,8 +23,10 @@ export interface Story {
   readonly begunAt: number;
   /** Handshakes that were answered and let in. */
   readonly connects: number;
-  /** Connections that ended, or never began, while the job was followed. */
-  readonly cuts: number;
+  /** When connections ended that had given it a result, while the job was followed. */
+  readonly cutsAt: readonly number[];
+  /** Handshakes that failed, and connections that ended before any result. */
+  readonly failures: number;
   /** Times it was asked to come again (1013). */
   readonly sentAway: number;
   /** Final snapshots, or last events, that it was sent. */
@@ -70,6 +72,7 @@ export class Subscriber {
   readonly #order: Order;
   readonly #random: () => number;
   readonly #firstResults: number[] = [];
+  readonly #cutsAt: number[] = [];
   readonly #errors: string[] = [];
   #socket: WebSocket | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -80,7 +83,7 @@ export class Subscriber {
   #cursor: string | null = null;
   #seq = 0;
   #endsHere = 0;
-  #counts = { connects: 0, cuts: 0, sentAway: 0, ends: 0, endsAgain: 0, doubled: 0, missed: 0 };
+  #counts = { connects: 0, failures: 0, sentAway: 0, ends: 0, endsAgain: 0, doubled: 0, missed: 0 };
   #completed = false;
   #left = false;
 
@@ -126,7 +129,7 @@ export class Subscriber {
 
   story(): Story {
     const { what } = this.#order;
-    const lists = { firstResults: this.#firstResults, errors: this.#errors };
+    const lists = { firstResults: this.#firstResults, cutsAt: this.#cutsAt, errors: this.#errors };
     return { what, begunAt: this.#begunAt, ...this.#counts, completed: this.#completed, ...lists };
   }
 
@@ -172,9 +175,11 @@ export class Subscriber {
   }
 
   #closed(code: number): void {
+    const heard = this.#hears;
     this.#hears = false;
     if (this.#completed || this.#left) return;
-    this.#counts[code === SENT_AWAY ? 'sentAway' : 'cuts'] += 1;
+    if (heard) this.#cutsAt.push(now());
+    else this.#counts[code === SENT_AWAY ? 'sentAway' : 'failures'] += 1;
     // graphql-ws waits 1, 2, 4 s and up to 2.7 s more; here the second try comes sooner, which is harder on the gateway
     const waitMs = Math.min(4000, 250 * 2 ** this.#tries) * (0.5 + this.#random());
     this.#tries += 1;

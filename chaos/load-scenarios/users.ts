@@ -3,12 +3,13 @@
  * in a hundred connections, between the users and nginx and between nginx and the replicas, is delayed or reset. All must
  * end, each with its own picture. CHAOS_USERS, CHAOS_ROUNDS and CHAOS_BAD_PERCENT set the size.
  */
+import { ReverseProxy } from '../../test/deploy/proxy.ts';
 import { TestClient } from '../../test/support/graphql-client.ts';
 import { ms } from '../load.ts';
 import { percentile } from '../percentile.ts';
+import { freePort } from '../ports.ts';
 import { type Finding, randomFrom, type Scenario } from '../scenario.ts';
 import { BadLuck } from './bad-luck.ts';
-import { Front } from './front.ts';
 import { type Journey, User } from './journey.ts';
 import { type Stage, withStage } from './stage.ts';
 
@@ -20,34 +21,51 @@ const SIMULATORS = 4;
 const SIDE = 256;
 const PARTS = ['upload', 'submit', 'follow', 'download', 'whole'] as const;
 
+interface Travels {
+  readonly journeys: readonly Journey[];
+  /** What went wrong, a line each. */
+  readonly failures: readonly string[];
+}
+
 export const users: Scenario = async ({ seed, say }) => {
   const random = randomFrom(seed);
   await using outside = await BadLuck.listen(BAD_SHARE, random);
-  const env = { PUBLIC_URL: outside.url, TRUST_PROXY: 'loopback' };
+  const env = { PUBLIC_URL: outside.url, TRUST_PROXY: '1' };
   return await withStage({ apis: 2, schedulers: 1, simulators: SIMULATORS, env }, async (stage) => {
     const insides = await Promise.all(stage.apis.map(() => BadLuck.listen(BAD_SHARE, random)));
+    const proxy = await ReverseProxy.create(await freePort(), (place) => placeOf(place, insides));
     try {
-      await Promise.all(insides.map((luck, n) => luck.leadTo(portOf(stage, n))));
-      await using front = await Front.before(insides.map(({ port }) => port));
-      await outside.leadTo(front.port);
-      const journeys: Journey[] = [];
-      const failures: string[] = [];
-      for (let round = 1; round <= ROUNDS; round += 1) {
-        const startedAt = performance.now();
-        await Promise.all(Array.from({ length: USERS }, () => travel(outside.url, journeys, failures)));
-        say(
-          `round ${round}: ${journeys.length} journeys, ${failures.length} failed, ${ms(performance.now() - startedAt)}`,
-        );
-      }
-      return await findings(stage, { journeys, failures, outside, insides });
+      await Promise.all(insides.map((luck, n) => luck.leadTo(portOf(stage.apis[n]))));
+      await proxy.start();
+      await outside.leadTo(portOf(proxy));
+      return await findings(stage, await allTravel(outside, say), outside, insides);
     } finally {
+      await proxy.dispose();
       await Promise.all(insides.map((luck) => luck[Symbol.asyncDispose]()));
     }
   });
 };
 
-function portOf({ apis }: Stage, n: number): number {
-  return Number(new URL(apis[n]?.url ?? '').port);
+/** Where api-1:4000 and api-2:4000 of the deployment are here. */
+function placeOf(place: string, insides: readonly BadLuck[]): string {
+  const n = Number(/\d/.exec(place)?.[0]) - 1;
+  return `127.0.0.1:${insides[n % insides.length]?.port}`;
+}
+
+function portOf(program: { readonly url: string } | undefined): number {
+  return Number(new URL(program?.url ?? '').port);
+}
+
+async function allTravel({ url }: BadLuck, say: (line: string) => void): Promise<Travels> {
+  const journeys: Journey[] = [];
+  const failures: string[] = [];
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    const startedAt = performance.now();
+    await Promise.all(Array.from({ length: USERS }, () => travel(url, journeys, failures)));
+    const took = ms(performance.now() - startedAt);
+    say(`round ${round}: ${journeys.length} journeys ended, ${failures.length} failures, ${took}`);
+  }
+  return { journeys, failures };
 }
 
 async function travel(url: string, journeys: Journey[], failures: string[]): Promise<void> {
@@ -60,14 +78,12 @@ async function travel(url: string, journeys: Journey[], failures: string[]): Pro
   }
 }
 
-interface Seen {
-  readonly journeys: readonly Journey[];
-  readonly failures: readonly string[];
-  readonly outside: BadLuck;
-  readonly insides: readonly BadLuck[];
-}
-
-async function findings(stage: Stage, { journeys, failures, outside, insides }: Seen): Promise<Finding[]> {
+async function findings(
+  stage: Stage,
+  { journeys, failures }: Travels,
+  outside: BadLuck,
+  insides: readonly BadLuck[],
+): Promise<Finding[]> {
   const client = new TestClient(stage.apis[0]?.url ?? '');
   const { jobs } = await client.run<{ jobs: { totalCount: number } }>('{ jobs(first: 1) { totalCount } }');
   await client.close();

@@ -108,10 +108,12 @@ export class Program {
 }
 
 export class GatewayProgram extends Program {
+  readonly name: string;
   readonly dataDir: string;
 
-  constructor(options: ProgramOptions, dataDir: string) {
+  constructor(options: ProgramOptions, name: string, dataDir: string) {
     super(options);
+    this.name = name;
     this.dataDir = dataDir;
   }
 }
@@ -201,7 +203,7 @@ export class Ground {
         ...env,
       },
     };
-    return this.#keep(new GatewayProgram(options, dataDir));
+    return this.#keep(new GatewayProgram(options, name, dataDir));
   }
 
   /** Not started yet. */

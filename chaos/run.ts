@@ -24,6 +24,7 @@ import { poison } from './scenarios/poison.ts';
 import { redispatch } from './scenarios/redispatch.ts';
 import { slowSubscriber } from './scenarios/slow-subscriber.ts';
 import { soak } from './scenarios/soak.ts';
+import { splitBrain } from './scenarios/split-brain.ts';
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'disk-full': diskFull,
@@ -44,6 +45,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   resubscribe,
   'slow-subscriber': slowSubscriber,
   soak,
+  'split-brain': splitBrain,
   users,
 };
 

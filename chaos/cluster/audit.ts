@@ -33,16 +33,19 @@ const NOW = '(extract(epoch from clock_timestamp()) * 1000)::bigint';
 
 const INSTALL = `
   create table chaos_terms (term bigint not null, who text not null, at bigint not null);
-  create table chaos_writes (id bigserial, at bigint, who text, tbl text, op text, job_id text, term bigint);
+  create table chaos_writes
+    (id bigserial, at bigint, who text, tbl text, op text, job_id text, attempt_id text, term bigint);
   create function chaos_note_term() returns trigger language plpgsql as $$ begin
     insert into chaos_terms values (new.term, current_setting('application_name'), ${NOW});
     return null;
   end $$;
   create function chaos_note_write() returns trigger language plpgsql as $$ begin
     if current_setting('application_name') like 'scheduler%' then
-      insert into chaos_writes (at, who, tbl, op, job_id, term)
+      insert into chaos_writes (at, who, tbl, op, job_id, attempt_id, term)
         select ${NOW}, current_setting('application_name'), tg_table_name, tg_op,
-          to_jsonb(coalesce(new, old)) ->> tg_argv[0], (select term from leases where name = 'scheduler');
+          to_jsonb(coalesce(new, old)) ->> tg_argv[0],
+          case when tg_table_name = 'attempts' then to_jsonb(coalesce(new, old)) ->> 'id' end,
+          (select term from leases where name = 'scheduler');
     end if;
     return null;
   end $$;
@@ -79,11 +82,15 @@ export function staleWrites(rows: ClusterRows): Promise<StaleWrite[]> {
       from chaos_writes w join chaos_terms t on t.term = w.term where t.who <> w.who order by w.id`);
 }
 
-/** Who made the attempt, and in which term. */
-export function writersOfAttempts(
-  rows: ClusterRows,
-): Promise<{ readonly who: string; readonly term: number; readonly job_id: string; readonly at: number }[]> {
-  return rows.all(
-    "select who, term, job_id, at from chaos_writes where tbl = 'attempts' and op = 'INSERT' order by id",
+/** Who made an attempt, and in which term. */
+export interface AttemptMade {
+  readonly attempt_id: string;
+  readonly who: string;
+  readonly term: number;
+}
+
+export function writersOfAttempts(rows: ClusterRows): Promise<AttemptMade[]> {
+  return rows.all<AttemptMade>(
+    "select attempt_id, who, term from chaos_writes where tbl = 'attempts' and op = 'INSERT' order by id",
   );
 }

@@ -95,14 +95,14 @@ async function assemble(setting: ClusterSetting, base: Base): Promise<Cluster> {
   return {
     ...base,
     ...{ apis, schedulers, instances, files },
-    named: (name) => named([...apis, ...schedulers], ground, name),
+    named: (name) => named([...apis, ...schedulers], name),
     withStore: (work) => withStore(postgres.url, ground.folder, work),
   };
 }
 
-function named(programs: readonly GatewayProgram[], ground: Ground, name: string): GatewayProgram {
-  const found = programs.find(({ dataDir }) => dataDir === join(ground.folder, name));
-  if (!found) throw new Error(`no program is called ${name}`);
+function named(programs: readonly GatewayProgram[], wanted: string): GatewayProgram {
+  const found = programs.find(({ name }) => name === wanted);
+  if (!found) throw new Error(`no program is called ${wanted}`);
   return found;
 }
 

@@ -68,7 +68,10 @@ export class ServerProcess implements Daemon {
   }
 
   async ended(): Promise<void> {
-    if (this.#child && this.#alive()) await once(this.#child, 'exit');
+    if (!this.#child || !this.#alive()) return;
+    // it does not keep its parent alive, unless that waits for its end
+    this.#child.ref();
+    await once(this.#child, 'exit');
   }
 
   async lastWords(): Promise<string> {

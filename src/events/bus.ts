@@ -32,6 +32,8 @@ export interface SubscribeOptions {
 export interface Latest {
   readonly progress: Progress | null;
   readonly preview: Preview | null;
+  /** Cursor of the job's newest durable event when this was said. */
+  readonly seq: number;
 }
 
 /** A preview picture and what is known of it. */

@@ -74,10 +74,10 @@ export class LiveKeys {
     const kept = await this.#read(jobIds);
     jobIds.forEach((jobId, index) => {
       const pending = this.#pending.get(jobId);
-      const [progress, preview] = pending?.forgotten ? [] : (kept[index] ?? []);
+      const [progress, preview, seq] = pending?.forgotten ? [] : (kept[index] ?? []);
       const latest = {
-        progress: pending?.news?.progress ?? readProgress(progress),
         preview: readPreview(preview),
+        ...(pending?.news ?? { progress: readProgress(progress), seq: Number(seq) || 0 }),
       };
       if (latest.progress || latest.preview) found.set(jobId, latest);
     });
@@ -154,7 +154,7 @@ export class LiveKeys {
     if (jobIds.length === 0) return [];
     const read = this.#wire.command(0, (redis) => {
       const pipeline = redis.pipeline();
-      for (const jobId of jobIds) pipeline.hmget(this.#key(jobId), 'progress', 'preview');
+      for (const jobId of jobIds) pipeline.hmget(this.#key(jobId), 'progress', 'preview', 'seq');
       return pipeline.exec();
     });
     const replies = (await inTime(this.#clock, ANSWER_WITHIN_MS, read)) ?? [];

@@ -14,9 +14,10 @@ export interface LiveNewsLimits {
 interface Kept {
   readonly progress: Progress | null;
   readonly picture: PreviewImage | null;
+  readonly seq: number;
 }
 
-const NOTHING: Kept = { progress: null, picture: null };
+const NOTHING: Kept = { progress: null, picture: null, seq: 0 };
 
 export class LiveNews {
   readonly #limits: LiveNewsLimits;
@@ -28,21 +29,23 @@ export class LiveNews {
     this.#limits = limits;
   }
 
-  keepProgress(jobId: string, progress: Progress): void {
-    this.#keep(jobId, { ...(this.#kept.get(jobId) ?? NOTHING), progress });
+  keepProgress(jobId: string, seq: number, progress: Progress): void {
+    this.#keep(jobId, { ...(this.#kept.get(jobId) ?? NOTHING), progress, seq });
   }
 
   /** Keeps a copy: the given bytes may be a slice of a larger buffer that the socket owns. */
-  keepPreview(jobId: string, preview: Preview, image: Uint8Array): void {
+  keepPreview(jobId: string, seq: number, preview: Preview, image: Uint8Array): void {
     const picture = { preview, image: new Uint8Array(image) };
-    this.#keep(jobId, { ...(this.#kept.get(jobId) ?? NOTHING), picture });
+    this.#keep(jobId, { ...(this.#kept.get(jobId) ?? NOTHING), picture, seq });
   }
 
   latest(jobIds: readonly string[]): ReadonlyMap<string, Latest> {
     const found = new Map<string, Latest>();
     for (const jobId of jobIds) {
       const kept = this.#kept.get(jobId);
-      if (kept) found.set(jobId, { progress: kept.progress, preview: kept.picture?.preview ?? null });
+      if (!kept) continue;
+      const { progress, picture, seq } = kept;
+      found.set(jobId, { progress, preview: picture?.preview ?? null, seq });
     }
     return found;
   }

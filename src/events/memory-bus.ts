@@ -30,7 +30,7 @@ export class MemoryBus implements EventBus {
   publish(message: BusMessage): void {
     if (!this.#running) return;
     if (message.kind === 'job' && message.change.type === 'progress') {
-      this.#news.keepProgress(message.jobId, message.change.progress);
+      this.#news.keepProgress(message.jobId, message.seq, message.change.progress);
     }
     this.#listeners.deliver(message);
   }
@@ -38,7 +38,7 @@ export class MemoryBus implements EventBus {
   publishPreview(message: PreviewMessage, image: Uint8Array): void {
     if (!this.#running) return;
     // Kept before it is announced: who hears of the picture can fetch it.
-    this.#news.keepPreview(message.jobId, message.change.preview, image);
+    this.#news.keepPreview(message.jobId, message.seq, message.change.preview, image);
     this.#listeners.deliver(message);
   }
 

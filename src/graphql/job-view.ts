@@ -6,7 +6,7 @@ import type { Place } from './place-board.ts';
 /** Without `live` the resolvers ask the bus, without `place` the rows. */
 export type JobView = Job & { readonly live?: Latest; readonly place?: Place };
 
-export const NOTHING_LIVE: Latest = { progress: null, preview: null };
+export const NOTHING_LIVE: Latest = { progress: null, preview: null, seq: 0 };
 
 const blank = (fraction: number): Progress => ({
   fraction,

@@ -217,8 +217,8 @@ export function eventBusContract(name: string, create: () => Promise<BusUnderTes
       });
       expect([...latest]).toEqual(
         expect.arrayContaining([
-          ['a', { progress: progressOf(0.5), preview: null }],
-          ['b', { progress: progressOf(0.7), preview: previewOf(2) }],
+          ['a', { progress: progressOf(0.5), preview: null, seq: 1 }],
+          ['b', { progress: progressOf(0.7), preview: previewOf(2), seq: 1 }],
         ]),
       );
       expect(latest.has('unknown')).toBe(false);

@@ -73,7 +73,7 @@ describe('live news in Redis', () => {
     other.publish(progress('b', 0.1));
     await eventually(async () => (await redis.exists(key('b'))) === 1);
     const found = await bus.latest(['a']);
-    expect(found.get('a')).toEqual({ progress: progressOf(0.2), preview: null });
+    expect(found.get('a')).toEqual({ progress: progressOf(0.2), preview: null, seq: 9 });
   });
 
   it('of a new attempt is not erased with that of the one before', async () => {

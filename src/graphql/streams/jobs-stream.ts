@@ -120,7 +120,7 @@ class JobsFollower {
         this.#heardUntil = Math.max(this.#heardUntil, signal.at);
         // one reading of the row may already have covered this event
         if (this.#sent.has(jobId, seq)) return;
-        return this.#reread(jobId, (job) => concerns(this.#filter, job, change.event));
+        return this.#reread(jobId, (job) => concerns(this.#filter, job, change.event), startedSeq(signal));
       case 'progress':
       case 'preview':
         return this.#hearLive(signal);
@@ -138,13 +138,13 @@ class JobsFollower {
     if (merged) await this.#send(merged);
   }
 
-  async #reread(jobId: string, wanted: (job: Job) => boolean): Promise<void> {
+  async #reread(jobId: string, wanted: (job: Job) => boolean, started = 0): Promise<void> {
     const job = await this.#context.loaders.job.load(jobId);
     if (!job || !wanted(job)) {
       this.#running.delete(jobId);
       return;
     }
-    await this.#send(refreshed(this.#running.get(jobId) ?? null, job));
+    await this.#send(refreshed(this.#running.get(jobId) ?? null, job, started));
   }
 
   async #send(view: Snapshot): Promise<void> {
@@ -154,4 +154,9 @@ class JobsFollower {
     await this.#push(view);
     if (hasEnded(view.status)) this.#running.delete(view.id);
   }
+}
+
+/** Of a new attempt; 0 for anything else. */
+function startedSeq({ change, seq }: JobMessage): number {
+  return change.type === 'durable' && change.event.type === 'started' ? seq : 0;
 }

@@ -9,6 +9,7 @@ import { resubscribe } from './load-scenarios/resubscribe.ts';
 import { users } from './load-scenarios/users.ts';
 import { printReport, type Scenario } from './scenario.ts';
 import { cancel } from './scenarios/cancel.ts';
+import { clusterIdempotency } from './scenarios/cluster-idempotency.ts';
 import { diskFull } from './scenarios/disk-full.ts';
 import { fastFail } from './scenarios/fast-fail.ts';
 import { historyRace } from './scenarios/history-race.ts';
@@ -21,12 +22,16 @@ import { loopLag } from './scenarios/loop-lag.ts';
 import { malformed } from './scenarios/malformed.ts';
 import { noSocket } from './scenarios/no-socket.ts';
 import { poison } from './scenarios/poison.ts';
+import { postgresRestarts } from './scenarios/postgres-restarts.ts';
+import { redisAway } from './scenarios/redis-away.ts';
 import { redispatch } from './scenarios/redispatch.ts';
+import { rollingRestart } from './scenarios/rolling-restart.ts';
 import { slowSubscriber } from './scenarios/slow-subscriber.ts';
 import { soak } from './scenarios/soak.ts';
 import { splitBrain } from './scenarios/split-brain.ts';
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  'cluster-idempotency': clusterIdempotency,
   'disk-full': diskFull,
   'fast-fail': fastFail,
   'history-race': historyRace,
@@ -40,7 +45,10 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'loop-lag': loopLag,
   'no-socket': noSocket,
   poison,
+  'postgres-restarts': postgresRestarts,
+  'redis-away': redisAway,
   redispatch,
+  'rolling-restart': rollingRestart,
   'replica-killed': replicaKilled,
   resubscribe,
   'slow-subscriber': slowSubscriber,

@@ -1,0 +1,66 @@
+/**
+ * Every process of a cluster is stopped in order and started again, one after the other, 20 times over (CHAOS_ROUNDS) under
+ * load: no job fails or runs again, and watchers hardly notice. (R6)
+ */
+import { withCluster } from '../cluster/cluster.ts';
+import { commonFindings, judgeCluster, linesOf } from '../cluster/judge-cluster.ts';
+import type { Disturbance, Scene } from '../cluster/under-load.ts';
+import { underLoad } from '../cluster/under-load.ts';
+import { ms } from '../load.ts';
+import { percentile } from '../percentile.ts';
+import { type Finding, randomFrom, type Scenario } from '../scenario.ts';
+
+const ROUNDS = Number(process.env.CHAOS_ROUNDS ?? 20);
+const JOBS = Number(process.env.CHAOS_JOBS ?? 500);
+const LONGEST_PAUSE_MS = 1000;
+
+class Deploys implements Disturbance {
+  rounds = 0;
+  /** Exit codes other than 0. */
+  readonly unclean: string[] = [];
+
+  progress(): number {
+    return (this.rounds + 1) / (ROUNDS + 1);
+  }
+
+  async run({ cluster, pause, random, say }: Scene): Promise<void> {
+    for (; this.rounds < ROUNDS; this.rounds += 1) {
+      for (const program of [...cluster.apis, ...cluster.schedulers]) {
+        const exit = await program.end('SIGTERM');
+        if (exit !== 0) this.unclean.push(`${program.name} ${exit}`);
+        await program.start();
+        await pause(random() * LONGEST_PAUSE_MS);
+      }
+      say(`${this.rounds + 1} of ${ROUNDS} deploys`);
+    }
+  }
+}
+
+export const rollingRestart: Scenario = ({ seed, say }) =>
+  withCluster({ apis: 2, schedulers: 2, instances: 4 }, async (cluster): Promise<Finding[]> => {
+    const disturbance = new Deploys();
+    const size = { jobs: JOBS, watchers: 6, mostUnfinished: 40, longestSeconds: 1.2 };
+    const loaded = await underLoad({ cluster, size, disturbance, random: randomFrom(seed), say });
+    await cluster.ground.endAll();
+    const judged = await judgeCluster(cluster, loaded);
+    for (const line of linesOf(judged, loaded)) say(line);
+    const late = loaded.watchers.flatMap(({ deliveries }) => deliveries.map(({ lateMs }) => lateMs));
+    const { unclean } = disturbance;
+    return [
+      ...commonFindings('R6', judged, loaded),
+      {
+        row: 'R6',
+        what: 'from an event until its watcher had it, over all deploys',
+        target: 'p99 below 2 s',
+        measured: `p50 ${ms(percentile(late, 0.5))}, p99 ${ms(percentile(late, 0.99))}, longest ${ms(Math.max(...late))} of ${late.length}`,
+        met: percentile(late, 0.99) < 2000,
+      },
+      {
+        row: 'R6',
+        what: 'processes that did not end in order',
+        target: '0',
+        measured: `${unclean.length}${unclean[0] ? `: ${unclean.join(', ')}` : ''}`,
+        met: unclean.length === 0,
+      },
+    ];
+  });

@@ -4,6 +4,7 @@ import { mkdir, open, rename, stat, statfs, unlink } from 'node:fs/promises';
 import { type BlobGuard, type BlobPin, REMOVAL_MS } from '../domain/blob-guard.ts';
 import { assert } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
+import { KeyLock } from '../lib/key-lock.ts';
 import type {
   BlobStore,
   ByteRange,
@@ -18,7 +19,6 @@ import { listBlobs, nameTenant } from './disk-listing.ts';
 import { DurableFolders } from './durable-folder.ts';
 import { errorCode, isDiskFull, orNullIfAbsent } from './fs-error.ts';
 import { StagingFile, takeIn } from './intake.ts';
-import { KeyLock } from '../lib/key-lock.ts';
 import { MemoryBlobGuard } from './memory-blob-guard.ts';
 import { sweepFolder } from './sweep-folder.ts';
 

@@ -34,8 +34,8 @@ export interface OpenObject {
 }
 
 const MB = 1024 * 1024;
-/** Of a file that goes up in parts; two are on their way at once, and held in memory. */
-const PART_BYTES = 8 * MB;
+/** Of a file that goes up in parts, the least that S3 takes: those on their way are held in memory. */
+const PART_BYTES = 5 * MB;
 const PARTS_AT_ONCE = 2;
 /** Amazon takes 10,000, others less. */
 const MOST_PARTS = 1000;

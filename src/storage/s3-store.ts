@@ -11,6 +11,7 @@ import { type BlobGuard, REMOVAL_MS } from '../domain/blob-guard.ts';
 import { assert, present } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Gate } from '../lib/gate.ts';
+import { KeyLock } from '../lib/key-lock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type {
   BlobStore,
@@ -23,7 +24,6 @@ import type {
 } from './blob-store.ts';
 import { isDiskFull } from './fs-error.ts';
 import { StagingFile, takeIn } from './intake.ts';
-import { KeyLock } from '../lib/key-lock.ts';
 import { openBucket, type S3Bucket } from './s3-bucket.ts';
 import { S3Keys } from './s3-keys.ts';
 import type { S3Location } from './s3-location.ts';

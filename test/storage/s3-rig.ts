@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   type _Object,
+  AbortMultipartUploadCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   S3Client,
@@ -22,8 +23,12 @@ export interface S3Rig {
   /** Of the test itself, to look behind the store's back. */
   readonly client: S3Client;
   readonly objects: () => Promise<_Object[]>;
+  /** In parts, not completed. */
+  readonly uploads: () => Promise<number>;
   /** Half-written things: spool files and uploads in parts. */
   readonly leftovers: () => Promise<number>;
+  /** Ends what lies around half-written in the bucket, as time would. */
+  readonly abandon: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -33,9 +38,14 @@ const NEVER_SLEEPS: Clock = { ...systemClock, monotonic: () => 0 };
 /** `options.started` false: the server need not run. */
 export async function s3Rig(
   server: S3Server,
-  options: Partial<S3StoreOptions> & { readonly bucket?: string; readonly started?: boolean } = {},
+  options: Partial<S3StoreOptions> & {
+    readonly bucket?: string;
+    readonly started?: boolean;
+    readonly secret?: string;
+  } = {},
 ): Promise<S3Rig> {
   Object.assign(process.env, S3_CREDENTIALS);
+  if (options.secret !== undefined) process.env.AWS_SECRET_ACCESS_KEY = options.secret;
   const bucket = options.bucket ?? `test-${randomBytes(8).toString('hex')}`;
   const spool = await mkdtemp(join(tmpdir(), 's3-spool-'));
   const location = parseS3Url(new URL(server.storageUrl(bucket, '/some/path')));
@@ -55,6 +65,13 @@ export async function s3Rig(
     bucket,
     client,
     objects: async () => (await client.send(new ListObjectsV2Command(where))).Contents ?? [],
+    uploads: async () => (await client.send(new ListMultipartUploadsCommand(where))).Uploads?.length ?? 0,
+    abandon: async () => {
+      const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand(where));
+      for (const { Key, UploadId } of Uploads) {
+        await client.send(new AbortMultipartUploadCommand({ ...where, Key, UploadId }));
+      }
+    },
     leftovers: async () => {
       const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand(where));
       return Uploads.length + (await readdir(spool)).length;

@@ -7,6 +7,7 @@ import type { AttemptOutcome, AttemptState, Job } from '../domain/job.ts';
 import type { DurableEvent } from '../domain/job-event.ts';
 import { attemptStatesBefore, hasEnded } from '../domain/job-states.ts';
 import { noteDropped, withBlobs } from '../store/blobs.ts';
+import { shared } from '../store/engine-sql.ts';
 import type { Db } from '../store/open.ts';
 import { faultToColumns } from '../store/rows.ts';
 import type { AttemptsTable } from '../store/schema.ts';
@@ -158,10 +159,12 @@ export async function closeCanceled(
 ): Promise<boolean> {
   const closed = await guarded(parts, 'close-canceled', async (tx) => {
     const attempt = await close(tx, { attemptId, term, outcome: 'CANCELED', fault: null, now });
+    // one that is being deleted is waited for: whoever deletes it does not see yet that this attempt has ended
     const job = await tx
       .selectFrom('jobs')
       .select('status')
       .where('id', '=', attempt.job_id)
+      .modifyEnd(shared(tx))
       .executeTakeFirst();
     if (job && !hasEnded(job.status)) refuse();
     if (!job) await tx.deleteFrom('attempts').where('id', '=', attemptId).execute();

@@ -2,6 +2,7 @@
 
 import type { Job } from '../domain/job.ts';
 import type { Output } from '../domain/output.ts';
+import { shared } from '../store/engine-sql.ts';
 import type { Db } from '../store/open.ts';
 import { outputFromRow, outputToRow } from '../store/rows.ts';
 import type { OutputsTable } from '../store/schema.ts';
@@ -46,13 +47,15 @@ function announce(announcer: Announcer, job: Job, outputId: string): void {
   announcer.announce({ job, event: { type: 'output', outputId } });
 }
 
+/** Nobody ends it until the transaction is over: else its job might run again by then, and show what is not its own. */
 const selectOpenAttempt = statement((q, p: { attemptId: string; term: number }) =>
   q
     .selectFrom('attempts')
     .select(['job_id as jobId', 'tenant'])
     .where('id', '=', p.attemptId)
     .where('term', '=', p.term)
-    .where('outcome', 'is', null),
+    .where('outcome', 'is', null)
+    .modifyEnd(shared(q)),
 );
 
 const insertOutput = statement((q, row: OutputsTable) =>

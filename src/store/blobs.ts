@@ -40,11 +40,17 @@ export async function isReferenced(db: Db, blob: BlobName): Promise<boolean> {
 /** Notes blobs whose row goes; part of the transaction that removes the row. */
 export async function noteDropped(tx: Db, blobs: readonly BlobName[]): Promise<void> {
   if (blobs.length === 0) return;
+  // In one order everywhere: two transactions that note the same ones would else wait for each other.
+  const ordered = [...blobs].sort((a, b) => compared(a.tenant, b.tenant) || compared(a.sha256, b.sha256));
   await tx
     .insertInto('dropped_blobs')
-    .values(blobs.map(({ tenant, sha256 }) => ({ tenant, sha256 })))
+    .values(ordered.map(({ tenant, sha256 }) => ({ tenant, sha256 })))
     .onConflict((conflict) => conflict.doNothing())
     .execute();
+}
+
+function compared(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** The noted ones, in a stable order, from after the given one. */

@@ -5,6 +5,7 @@ import { recentDispatches } from '../store/attempts.ts';
 import type { PendingJob } from '../store/jobs.ts';
 import type { Adopted } from './adopt.ts';
 import { Comebacks } from './comebacks.ts';
+import { DoubtfulPlaces } from './doubtful-places.ts';
 import { EVEN_SHARES } from './fair-share.ts';
 import { fullNameOf, laneOf } from './lane.ts';
 import { type PlaceParts, placeJob } from './place-job.ts';
@@ -17,6 +18,7 @@ import type { WaitingLine } from './waiting-line.ts';
 
 export interface DispatcherParts extends PlaceParts {
   readonly fleet: Fleet;
+  readonly ids: () => string;
   readonly random: () => number;
   readonly config: Pick<Config, 'maxConcurrentJobs' | 'retryBudgetPercent'>;
   readonly line: WaitingLine;
@@ -33,6 +35,7 @@ export class Dispatcher {
   readonly #term: number;
   readonly #dispatches = new DispatchCount();
   readonly #comebacks: Comebacks;
+  readonly #doubtful: DoubtfulPlaces;
   /** Jobs that are being given a place, and whether they were canceled meanwhile: no run stands for them yet. */
   readonly #placing = new Map<string, 'wanted' | 'not wanted'>();
   #last: Carried = { cursor: 0, shares: EVEN_SHARES, held: new Map() };
@@ -41,6 +44,7 @@ export class Dispatcher {
     this.#parts = parts;
     this.#term = term;
     this.#comebacks = new Comebacks(parts.random);
+    this.#doubtful = new DoubtfulPlaces(parts.store.db, parts.runs);
   }
 
   /** Reads what was dispatched of late, so that a restart does not renew the retry budget. */
@@ -55,6 +59,7 @@ export class Dispatcher {
   /** Plans once and starts what can start, while `goOn` says so. */
   async dispatch(goOn: () => boolean): Promise<void> {
     const { clock, news } = this.#parts;
+    await this.#settleDoubts();
     const now = clock.now();
     const { assignments, blocked, ...carried } = this.#plan(now);
     this.#last = carried;
@@ -100,23 +105,38 @@ export class Dispatcher {
     return plan(state, now);
   }
 
+  #settleDoubts(): Promise<void> {
+    const { line } = this.#parts;
+    return this.#doubtful.settle(this.#term, {
+      begin: (placed, isRetry) => this.#begin(placed, isRetry),
+      note: (jobId) => line.note(jobId),
+    });
+  }
+
+  #begin(placed: Adopted, isRetry: boolean): void {
+    const { clock, begin } = this.#parts;
+    this.#dispatches.add(clock.monotonic(), isRetry);
+    begin(placed);
+  }
+
   async #place({ jobId, instanceId, slot, isRetry }: Assignment): Promise<void> {
-    const { fleet, line, news, clock, begin } = this.#parts;
+    const { fleet, line, news, ids } = this.#parts;
     const job = line.queue.get(jobId);
     const member = fleet.member(instanceId);
     if (!job || !member) return;
     line.queue.remove(jobId);
     news.placesMoved();
     this.#placing.set(jobId, 'wanted');
+    const placement = { job, member, slot, attemptId: ids() };
     try {
-      const subject = await placeJob(this.#parts, { job, member, slot }, this.#term);
+      const subject = await placeJob(this.#parts, placement, this.#term);
       const canceled = this.#placing.get(jobId) === 'not wanted';
-      if (subject) {
-        this.#dispatches.add(clock.monotonic(), isRetry);
-        begin({ subject, canceled });
-      }
+      if (subject) this.#begin({ subject, canceled }, isRetry);
       // canceled before, or the place is still taken: its row tells
       else line.note(jobId);
+    } catch (error) {
+      this.#doubtful.add({ ...placement, isRetry });
+      throw error;
     } finally {
       this.#placing.delete(jobId);
     }

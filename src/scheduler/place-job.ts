@@ -10,25 +10,26 @@ export interface PlaceParts {
   readonly store: Store;
   readonly recorder: Pick<Recorder, 'assign'>;
   readonly clock: Clock;
-  readonly ids: () => string;
 }
 
 export interface Placement {
   readonly job: PendingJob;
   readonly member: Member;
   readonly slot: number;
+  /** Fresh. */
+  readonly attemptId: string;
 }
 
-/** Null when the job waits no longer, or the place is taken. */
+/** Null when the job waits no longer, or the place is taken. When it throws, the row may be written all the same. */
 export async function placeJob(
   parts: PlaceParts,
-  { job, member, slot }: Placement,
+  { job, member, slot, attemptId }: Placement,
   term: number,
 ): Promise<RunSubject | null> {
-  const { store, recorder, clock, ids } = parts;
+  const { store, recorder, clock } = parts;
   const assigned = await recorder.assign({
     jobId: job.id,
-    attemptId: ids(),
+    attemptId,
     instanceId: member.id,
     instanceName: member.state().instance.name,
     slot,

@@ -51,6 +51,8 @@ export interface RigOptions {
   readonly clock?: Clock;
   /** Default SQLite. On Postgres another process has a store of its own. */
   readonly engine?: EngineName;
+  /** A store of the test's own, instead of one on the engine; ends with the rig. */
+  readonly temp?: TempStore;
 }
 
 /** What a restart replaces: everything in memory. */
@@ -86,7 +88,7 @@ export class Rig {
 
   static async start(options: RigOptions = {}): Promise<Rig> {
     const simulators = await Promise.all((options.simulators ?? [{}]).map((one) => startSimulator(one)));
-    const temp = await openTempStore(options.engine);
+    const temp = options.temp ?? (await openTempStore(options.engine));
     const urls = [...simulators.map((one) => one.url), ...(options.urls ?? [])];
     const parsed = parseConfig({
       COMFYUI_INSTANCES: urls.map((url, index) => `sim${index}=${url}`).join(','),

@@ -1,6 +1,6 @@
 /**
- * A way to Postgres on which, when asked to, the answer to the next COMMIT is stolen: the transaction stands, and whoever
- * made it is cut off without knowing.
+ * A way to Postgres on which, when asked to, the answer to a COMMIT is stolen: the transaction stands, and whoever made it is
+ * cut off without knowing.
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
@@ -8,7 +8,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export class CommitThief implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  #armed = false;
+  #wanted: (statements: string) => boolean = () => false;
   #stolen = 0;
 
   private constructor(server: Server) {
@@ -29,9 +29,22 @@ export class CommitThief implements AsyncDisposable {
     return { thief, url: address.href };
   }
 
-  /** The next COMMIT gets no answer. */
-  arm(): void {
-    this.#armed = true;
+  /** The next COMMIT of a transaction that says `text` gets no answer. */
+  arm(text = ''): void {
+    this.#wanted = (statements) => {
+      if (!statements.includes(text)) return false;
+      this.disarm();
+      return true;
+    };
+  }
+
+  /** Each COMMIT of which `chance` says so gets no answer. */
+  armFor(chance: () => boolean): void {
+    this.#wanted = chance;
+  }
+
+  disarm(): void {
+    this.#wanted = () => false;
   }
 
   get stolen(): number {
@@ -46,6 +59,8 @@ export class CommitThief implements AsyncDisposable {
 
   #relay(client: Socket, server: Socket): void {
     let marked = false;
+    /** Said since the last COMMIT. */
+    let statements = '';
     const cut = (): void => {
       client.destroy();
       server.destroy();
@@ -59,9 +74,10 @@ export class CommitThief implements AsyncDisposable {
       });
     }
     client.on('data', (bytes) => {
-      if (this.#armed && bytes.includes('commit\0')) {
-        this.#armed = false;
-        marked = true;
+      statements += bytes.toString('latin1');
+      if (bytes.includes('commit\0')) {
+        marked ||= this.#wanted(statements);
+        statements = '';
       }
       server.write(bytes);
     });

@@ -19,6 +19,7 @@ export interface ShakyDatabase {
 
 export interface ShakyStore extends ShakyDatabase {
   readonly store: Store;
+  readonly dataDir: string;
 }
 
 /** Times of statements, as parameters of the URL. */
@@ -62,6 +63,7 @@ export async function openShakyStore({ times, ...options }: ShakyOptions = {}): 
   return {
     ...database,
     store,
+    dataDir,
     async close() {
       await store.stop();
       await database.close();

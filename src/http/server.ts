@@ -3,6 +3,7 @@
  * subscription and wait when the gateway stops.
  */
 import { setMaxListeners } from 'node:events';
+import { Server as NetServer } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
 import { createEngine, type Engine } from '../graphql/engine.ts';
@@ -22,6 +23,7 @@ import type { HttpParts } from './parts.ts';
 import { useRequestBodies } from './request-bodies.ts';
 import { allowedOrigins, requestIdOf } from './request-info.ts';
 import { useStallTimeout } from './stalled.ts';
+import { UnheardConnections } from './unheard.ts';
 import { WebSocketTransport } from './websocket.ts';
 
 export interface HttpServer extends Service {
@@ -70,6 +72,7 @@ class FastifyServer implements HttpServer {
   readonly #limits: ConnectionLimits;
   readonly #streams: EventStreams;
   readonly #trust: Trust;
+  readonly #unheard: UnheardConnections;
   /** Asked at the beginning: a connection that is closed has no address any more. */
   readonly #clients = new WeakMap<FastifyRequest, string>();
   #draining = false;
@@ -118,6 +121,7 @@ class FastifyServer implements HttpServer {
       requestTimeout: REQUEST_TIMEOUT_MS,
       forceCloseConnections: 'idle',
     });
+    this.#unheard = new UnheardConnections(this.#app.server);
     this.#addRoutes();
   }
 
@@ -143,13 +147,14 @@ class FastifyServer implements HttpServer {
   }
 
   /**
-   * In this order: say that it is not ready and listen no more, end waits, so that whatever is being answered is answered
+   * In this order: say that it is not ready and listen no more, hear out who has connected, end waits, so that whatever is being answered is answered
    * soon; then close every subscription in a way that makes its client come back. What is still open after the grace
    * period is cut.
    */
   async #stop(): Promise<void> {
     const { config, clock, logger } = this.#parts;
     this.drain();
+    await this.#listenNoMore();
     this.#shutdown.abort();
     const cut = clock.after(config.shutdownGraceMs, () => this.#app.server.closeAllConnections());
     try {
@@ -163,6 +168,14 @@ class FastifyServer implements HttpServer {
       cut.cancel();
     }
     logger.info('stopped listening');
+  }
+
+  /** Only that: http.Server's own `close` ends connections at once whose request it has not read yet. */
+  async #listenNoMore(): Promise<void> {
+    const { clock } = this.#parts;
+    await this.#unheard.nobodyWaits(clock);
+    NetServer.prototype.close.call(this.#app.server);
+    await this.#unheard.heard(clock);
   }
 
   #addRoutes(): void {

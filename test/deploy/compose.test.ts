@@ -186,6 +186,12 @@ describe('all of it together', () => {
     expect(await running.proxy.log()).not.toContain('sig=');
   });
 
+  it('hands server-sent events on as they come, small ones too', async () => {
+    // the only one: nothing comes after it that would push it on
+    const told = client.watchEvents<{ queue: { id: string } }>('subscription { queue { id } }');
+    expect((await firstThat(told, () => true)).queue.id).toEqual(expect.any(String));
+  });
+
   it('hands server-sent events on while the job runs, not when it has ended', async () => {
     const id =
       await submit(`mutation { submitted: generateImage(input: { prompt: "a lighthouse", steps: 25 }) {
@@ -247,7 +253,7 @@ describe('all of it together', () => {
     const replica = running.services.get('api-1')?.process;
     let stopped = false;
     const answers: number[] = [];
-    const asking = [1, 2, 3, 4].map(async () => {
+    const asking = [1, 2].map(async () => {
       while (!stopped) {
         const body = JSON.stringify({ query: 'mutation { __typename }' });
         const headers = { 'content-type': 'application/json' };

@@ -24,6 +24,11 @@ export function shared(tx: Db): RawBuilder<void> {
   return isPostgres(tx) ? sql<void>`for share` : sql<void>``;
 }
 
+/** The same for what a unique index holds of the rows; the rest may change meanwhile. */
+export function identityShared(tx: Db): RawBuilder<void> {
+  return isPostgres(tx) ? sql<void>`for key share` : sql<void>``;
+}
+
 /**
  * Until the transaction ends no other one gets past the same key; what another did under it is then seen. SQLite runs one
  * transaction at a time anyway.

@@ -1,6 +1,6 @@
 /** Leadership: a lease row whose term grows with every holder. Writes carry the term, so a stale leader is refused. */
 import { sql } from 'kysely';
-import { shared, storeNow } from './engine-sql.ts';
+import { identityShared, storeNow } from './engine-sql.ts';
 import type { Db } from './open.ts';
 import { statement } from './statement.ts';
 
@@ -19,6 +19,8 @@ export async function takeTerm(
   ttlMs: number,
 ): Promise<number | null> {
   const at = storeNow(db, now);
+  // Standbys ask all the time: a lease that is held is looked at, not locked.
+  if (await isHeld(db, name, now, holder)) return null;
   const expires_at = sql<number>`${at} + ${sql.lit(ttlMs)}`;
   const row = await db
     .insertInto('leases')
@@ -62,7 +64,7 @@ export async function releaseTerm(db: Db, name: string, term: number): Promise<v
 }
 
 const selectTerm = statement((q, p: { name: string }) =>
-  q.selectFrom('leases').select('term').where('name', '=', p.name).modifyEnd(shared(q)),
+  q.selectFrom('leases').select('term').where('name', '=', p.name).modifyEnd(identityShared(q)),
 );
 
 /** A later term has begun. In a transaction: none begins before that ends, so that what it writes is seen by the next term. */
@@ -71,12 +73,13 @@ export async function isTermOver(tx: Db, name: string, term: number): Promise<bo
   return row !== undefined && row.term > term;
 }
 
-/** Somebody holds the lease at this moment. */
-export async function isHeld(db: Db, name: string, now: number): Promise<boolean> {
+/** Somebody, other than `besides`, holds the lease at this moment. */
+export async function isHeld(db: Db, name: string, now: number, besides = ''): Promise<boolean> {
   const row = await db
     .selectFrom('leases')
     .select('term')
     .where('name', '=', name)
+    .where('holder', '<>', besides)
     .where('expires_at', '>', storeNow(db, now))
     .executeTakeFirst();
   return row !== undefined;

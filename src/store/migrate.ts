@@ -4,9 +4,15 @@ import type { Logger } from '../lib/logger.ts';
 import { initial } from './migrations/0001-initial.ts';
 import { crashes } from './migrations/0002-crashes.ts';
 import { blobPins } from './migrations/0003-blob-pins.ts';
+import { leaseTerms } from './migrations/0004-lease-terms.ts';
 import type { Tables } from './schema.ts';
 
-const MIGRATIONS = { '0001-initial': initial, '0002-crashes': crashes, '0003-blob-pins': blobPins };
+const MIGRATIONS = {
+  '0001-initial': initial,
+  '0002-crashes': crashes,
+  '0003-blob-pins': blobPins,
+  '0004-lease-terms': leaseTerms,
+};
 
 export async function migrate(db: Kysely<Tables>, logger: Logger): Promise<void> {
   const migrator = new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } });

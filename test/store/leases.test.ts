@@ -111,6 +111,19 @@ describe('a lease in a shared store', () => {
   });
 });
 
+describe('whoever relies on a term', () => {
+  it('keeps neither its holder from renewing it nor others from looking', async () => {
+    temp = await openTempStore('Postgres');
+    const other = await temp.openAnother();
+    const term = (await takeTerm(temp.store.db, 's', 'a', ANY_NOW, MINUTE)) ?? 0;
+    await temp.store.transaction(async (tx) => {
+      expect(await isTermOver(tx, 's', term)).toBe(false);
+      expect(await renewTerm(other.db, 's', term, ANY_NOW, MINUTE)).toBe(true);
+      expect(await takeTerm(other.db, 's', 'b', ANY_NOW, MINUTE)).toBeNull();
+    });
+  });
+});
+
 describe.each(ENGINES)('a lease on %s', (engine) => {
   beforeEach(async () => {
     temp = await openTempStore(engine);

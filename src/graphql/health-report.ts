@@ -106,7 +106,8 @@ async function schedulerCheck({ schedulerHealthy, fleetIsLed }: HealthParts): Pr
 }
 
 async function spaceCheck(storage: BlobStore): Promise<HealthCheck> {
-  const free = await storage.freeBytes().catch(() => 0);
+  const free = await storage.freeBytes().catch(() => undefined);
+  if (free === undefined) return check('storage', false, 'the storage does not answer');
   if (free === null) return { name: 'storage', ok: true, message: null };
   return { name: 'storage', ok: free >= LOW_SPACE_BYTES, message: `${free} bytes free` };
 }

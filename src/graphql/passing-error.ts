@@ -2,6 +2,7 @@
  * What clients are told of a store that fails for a while, over every transport: a code of its own, and that the same request
  * may succeed later. Never what the database said, which may name hosts, users and values.
  */
+import { StorageUnavailable } from '../storage/s3-problem.ts';
 import { type StoreTrouble, storeTrouble } from '../store/retryable.ts';
 import type { ErrorCode } from './coded-error.ts';
 
@@ -18,9 +19,17 @@ const FULL_MS = 10_000;
 
 /** Null for an error that does not pass by itself. */
 export function passingError(error: unknown): PassingError | null {
+  if (error instanceof StorageUnavailable) return FILES_AWAY;
   const trouble = storeTrouble(error);
   return trouble && TOLD[trouble];
 }
+
+const FILES_AWAY: PassingError = {
+  code: 'STORAGE_UNAVAILABLE',
+  message: 'stored files cannot be reached at the moment; try again later',
+  retryable: true,
+  retryAfterMs: AWAY_MS,
+};
 
 /** Whether a write took place is not known when the store fails under it; with its idempotency key it is made once. */
 const AWAY: PassingError = {

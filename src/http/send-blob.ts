@@ -33,26 +33,41 @@ export async function sendBlob(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const etag = `"${file.sha256}"`;
-  const known = await storage.stat(file.tenant, file.sha256);
-  if (!known) return reply.code(404).send({ code: 'NOT_FOUND', message: 'the file is no longer stored' });
-  setFileHeaders(reply, { etag, maxAge }).header('accept-ranges', 'bytes');
-  if (matchesAny(request.headers['if-none-match'], etag)) return reply.code(304).send();
-  const range = rangeOf(request, known.bytes, etag);
+  // Nothing is said of the file before it is open: an error must not carry its headers.
+  const isPlain = request.method === 'GET' && request.headers.range === undefined;
+  const whole = isPlain && !isKnown(request, etag) ? await storage.open(file.tenant, file.sha256) : null;
+  const bytes = whole?.total ?? (await storage.stat(file.tenant, file.sha256))?.bytes;
+  if (bytes === undefined) return gone(reply);
+  if (isKnown(request, etag)) return setFileHeaders(reply, { etag, maxAge }).code(304).send();
+  const range = rangeOf(request, bytes, etag);
   if (range === 'unsatisfiable') {
     return reply
       .code(416)
+      .header('etag', etag)
+      .header('accept-ranges', 'bytes')
       .header('cache-control', 'no-store')
-      .header('content-range', `bytes */${known.bytes}`)
+      .header('content-range', `bytes */${bytes}`)
       .send();
   }
-  const length = range ? range.end - range.start + 1 : known.bytes;
-  reply.header('content-length', length).header('content-disposition', disposition(file)).type(file.mimeType);
-  if (range) {
-    reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${known.bytes}`);
-  }
-  if (request.method === 'HEAD') return reply.send();
-  const blob = await storage.open(file.tenant, file.sha256, range ?? undefined);
-  return blob ? reply.send(blob.stream) : reply.code(404).send();
+  const isHead = request.method === 'HEAD';
+  const blob = whole ?? (isHead ? null : await storage.open(file.tenant, file.sha256, range ?? undefined));
+  if (!blob && !isHead) return gone(reply);
+  setFileHeaders(reply, { etag, maxAge })
+    .header('accept-ranges', 'bytes')
+    .header('content-length', range ? range.end - range.start + 1 : bytes)
+    .header('content-disposition', disposition(file))
+    .type(file.mimeType);
+  if (range) reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${bytes}`);
+  return blob ? reply.send(blob.stream) : reply.send();
+}
+
+function gone(reply: FastifyReply): FastifyReply {
+  const message = 'the file is no longer stored';
+  return reply.code(404).header('cache-control', 'no-store').send({ code: 'NOT_FOUND', message });
+}
+
+function isKnown(request: FastifyRequest, etag: string): boolean {
+  return matchesAny(request.headers['if-none-match'], etag);
 }
 
 /** Several ranges, and ranges of another version, are answered with the whole file, as HTTP allows. */

@@ -1,6 +1,7 @@
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FileUrls } from '../../src/graphql/file-urls.ts';
+import { StorageUnavailable } from '../../src/storage/s3-problem.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 
 let gateway: TestGateway;
@@ -117,6 +118,30 @@ describe('/files', () => {
       old,
     ];
     for (const url of bad) expect((await get(url)).status).toBe(403);
+  });
+
+  it('lets nobody keep the answer for a file that went, or that storage does not give at the moment', async () => {
+    const { storage } = gateway;
+    const real = { open: storage.open.bind(storage), stat: storage.stat.bind(storage) };
+    const ask = async () => {
+      const plain = await get(urls.file(clip));
+      const part = await get(urls.file(clip), { range: 'bytes=0-9' });
+      for (const { headers } of [plain, part]) {
+        expect(headers.get('cache-control')).toBe('no-store');
+        expect(headers.get('etag')).toBeNull();
+        expect(headers.get('content-range')).toBeNull();
+      }
+      return [plain.status, part.status];
+    };
+    storage.open = async () => null;
+    expect(await ask()).toEqual([404, 404]);
+    storage.open = async () => Promise.reject(new StorageUnavailable('the object store failed'));
+    expect(await ask()).toEqual([503, 503]);
+    const refused = await get(urls.file(clip));
+    expect(refused.headers.get('retry-after')).toBe('1');
+    expect(await refused.json()).toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+    Object.assign(storage, real);
+    expect((await get(urls.file(clip))).status).toBe(200);
   });
 
   it('answers 404 for what is no longer there', async () => {

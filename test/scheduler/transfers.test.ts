@@ -189,8 +189,8 @@ describe('fetching outputs over a bad network', () => {
     expect(await published()).toEqual([]);
   });
 
-  it.each(['none', 'broken'] as const)(
-    'waits for room while there is %s, and does not count it as a try (F35)',
+  it.each(['none', 'broken', 'away'] as const)(
+    'waits for room while that is %s, and does not count it as a try (F35)',
     async (room) => {
       storage.room = room;
       const { outputs, recorded } = collector();

@@ -1,7 +1,7 @@
-/** A blob store whose disk can be full, or broken, at will. Everything else is the store it wraps. */
+/** A blob store whose disk can be full, or broken, or away at will. Everything else is the store it wraps. */
 import type { BlobStore, PutOptions, PutResult } from '../../src/storage/blob-store.ts';
 
-export type Room = 'enough' | 'none' | 'broken';
+export type Room = 'enough' | 'none' | 'broken' | 'away';
 
 export class FullStorage implements BlobStore {
   room: Room = 'enough';
@@ -36,6 +36,7 @@ export class FullStorage implements BlobStore {
     for await (const _ of source) break;
     this.refused++;
     if (this.room === 'none') return { stored: false, reason: 'no-space' };
+    if (this.room === 'away') return { stored: false, reason: 'unavailable' };
     throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
   }
 }

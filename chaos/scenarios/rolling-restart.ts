@@ -15,23 +15,27 @@ const JOBS = Number(process.env.CHAOS_JOBS ?? 500);
 const LONGEST_PAUSE_MS = 1000;
 
 class Deploys implements Disturbance {
-  rounds = 0;
+  #restarts = 0;
+  #all = Number.POSITIVE_INFINITY;
   /** Exit codes other than 0. */
   readonly unclean: string[] = [];
 
   progress(): number {
-    return (this.rounds + 1) / (ROUNDS + 1);
+    return this.#restarts / this.#all;
   }
 
   async run({ cluster, pause, random, say }: Scene): Promise<void> {
-    for (; this.rounds < ROUNDS; this.rounds += 1) {
-      for (const program of [...cluster.apis, ...cluster.schedulers]) {
+    const programs = [...cluster.apis, ...cluster.schedulers];
+    this.#all = ROUNDS * programs.length;
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      for (const program of programs) {
         const exit = await program.end('SIGTERM');
         if (exit !== 0) this.unclean.push(`${program.name} ${exit}`);
         await program.start();
+        this.#restarts += 1;
         await pause(random() * LONGEST_PAUSE_MS);
       }
-      say(`${this.rounds + 1} of ${ROUNDS} deploys`);
+      say(`${round} of ${ROUNDS} deploys`);
     }
   }
 }

@@ -21,7 +21,7 @@ export type OutputWriter = (attemptId: string, term: number, output: NewOutput) 
 export function createOutputWriter(parts: RecorderParts, announcer: Announcer): OutputWriter {
   return async (attemptId, term, output) => {
     const now = parts.clock.now();
-    // Relaxed: the instance lists its outputs again, and the commit that completes the job syncs them with it.
+    // Relaxed: the instance lists its outputs to the next process, and the commit that completes the job syncs them with it.
     const done = await guarded(
       parts,
       'output',
@@ -36,7 +36,7 @@ export function createOutputWriter(parts: RecorderParts, announcer: Announcer): 
         if (!job) refuse();
         return { output: outputFromRow(row), job };
       },
-      'relaxed',
+      'relaxedAlone',
     );
     if (done?.job) announce(announcer, done.job, done.output.id);
     return done?.output ?? null;

@@ -3,8 +3,8 @@ import { Kysely } from 'kysely';
 import { type Clock, pause, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
-import { lockDataDir } from './data-lock.ts';
-import { createEngine } from './dialect.ts';
+import { type DataLock, lockDataDir } from './data-lock.ts';
+import { createEngine, type Engine } from './dialect.ts';
 import { migrate } from './migrate.ts';
 import { reachDatabase } from './reach-database.ts';
 import { repeatConflicts } from './repeat-conflicts.ts';
@@ -40,10 +40,15 @@ export interface Store extends Service {
    */
   transaction<T>(work: (tx: Db) => Promise<T>): Promise<T>;
   /**
-   * The same, but a power cut may undo it (a crash of the process cannot): for what would be found out again anyway.
-   * Several times faster, because it does not wait for the disk.
+   * The same, but a power cut may undo it, and so may a crash of a database server (a crash of the process cannot): for what
+   * would be found out again anyway. Several times faster, because it does not wait for the disk.
    */
   relaxed<T>(work: (tx: Db) => Promise<T>): Promise<T>;
+  /**
+   * Relaxed where the store goes down with this process only, so that whoever comes next finds it out again; a transaction
+   * where a database server can crash while this process goes on and relies on what it wrote.
+   */
+  relaxedAlone<T>(work: (tx: Db) => Promise<T>): Promise<T>;
   /** Hears the text of every statement, for tests and traces; returns the way to stop. */
   onQuery(listener: (sql: string) => void): () => void;
   /** A query gets through; answers within two seconds, whatever the database does. */
@@ -73,12 +78,30 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     lock?.release();
     throw error;
   }
+  return storeOn({ db, engine, lock, listeners, clock, random });
+}
+
+interface Opened {
+  readonly db: Db;
+  readonly engine: Engine;
+  readonly lock: DataLock | null;
+  readonly listeners: Set<(sql: string) => void>;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+function storeOn({ db, engine, lock, listeners, clock, random }: Opened): Store {
   let open = true;
+  const transaction: Store['transaction'] = (work) =>
+    repeatConflicts({ clock, random }, () => db.transaction().execute(work));
+  const relaxed: Store['relaxed'] = (work) =>
+    repeatConflicts({ clock, random }, () => engine.relaxed(db, work));
   const answers = inTime(clock, () => db.selectFrom('settings').select('name').limit(1).execute());
   return {
     db,
-    transaction: (work) => repeatConflicts({ clock, random }, () => db.transaction().execute(work)),
-    relaxed: (work) => repeatConflicts({ clock, random }, () => engine.relaxed(db, work)),
+    transaction,
+    relaxed,
+    relaxedAlone: engine.embedded ? relaxed : transaction,
     onQuery(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

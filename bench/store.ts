@@ -1,6 +1,8 @@
 /**
  * What one job costs in the store: the six transactions it goes through, each timed, with nothing else of the gateway
- * around them. The baseline beside them is SQLite alone: as many commits, synced as a job's are, of one small write.
+ * around them; then how many jobs a second pass when several are under way. On SQLite, and beside it on Postgres where
+ * DATABASE_URL names one (in a database of its own). The baseline below them is the database alone: as many commits, synced
+ * as a job's are, of one small write.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -17,41 +19,74 @@ import { createLogger } from '../src/lib/logger.ts';
 import { findGraph, findJob } from '../src/store/jobs.ts';
 import { openStore, type Store } from '../src/store/open.ts';
 import { outputsOfJobs } from '../src/store/outputs.ts';
+import { createTestDatabase } from '../test/support/test-database.ts';
 import { median } from './statistics.ts';
 
 const JOBS = 300;
 const WARM_UP = 300;
 const ROUNDS = 3;
+const AT_ONCE = 8;
 const TERM = 1;
 const VIEWER: Viewer = { tenant: 'bench', user: 'bench' };
 const ids = createIds(systemClock);
 
 type Times = Map<string, number[]>;
 
+interface Engine {
+  readonly name: string;
+  readonly store: Store;
+  readonly recorder: Recorder;
+  readonly rounds: Times[];
+  close(): Promise<void>;
+}
+
 export async function store(): Promise<void> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'comfyfleet-bench-'));
-  const logger = createLogger('silent');
-  const opened = await openStore({ dataDir, logger });
-  const bus = new MemoryBus();
-  const recorder = createRecorder({ store: opened, bus, clock: systemClock, ids, logger });
+  const engines = [await openEngine('SQLite')];
+  if (process.env.DATABASE_URL) engines.push(await openEngine('Postgres'));
   try {
-    for (let n = 0; n < WARM_UP; n++) await oneJob(opened, recorder, new Map());
-    const rounds: Times[] = [];
-    for (let round = 0; round < ROUNDS; round++) rounds.push(await measure(opened, recorder));
-    print(rounds);
+    for (const engine of engines) for (let n = 0; n < WARM_UP; n++) await oneJob(engine, new Map(), 0);
+    // in turn, so that what else the machine does meets all alike
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const engine of engines) engine.rounds.push(await measure(engine));
+    }
+    print(engines);
   } finally {
-    await opened.stop();
-    await rm(dataDir, { recursive: true, force: true });
+    for (const engine of engines) await engine.close();
   }
 }
 
-async function measure(opened: Store, recorder: Recorder): Promise<Times> {
+async function openEngine(name: 'SQLite' | 'Postgres'): Promise<Engine> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'comfyfleet-bench-'));
+  const database = name === 'Postgres' ? await createTestDatabase() : undefined;
+  const logger = createLogger('silent');
+  const opened = await openStore({ url: database?.url, dataDir, logger });
+  const parts = { store: opened, bus: new MemoryBus(), clock: systemClock, ids, logger };
+  return {
+    ...{ name, store: opened, recorder: createRecorder(parts), rounds: [] },
+    async close() {
+      await opened.stop();
+      await database?.drop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function measure(engine: Engine): Promise<Times> {
   const times: Times = new Map();
   for (let n = 0; n < JOBS; n++) {
-    await timed(times, 'a whole job', () => oneJob(opened, recorder, times));
-    await timed(times, 'SQLite alone', () => onlyCommits(opened));
+    await timed(times, 'a whole job', () => oneJob(engine, times, 0));
+    await timed(times, 'database alone', () => onlyCommits(engine.store));
   }
+  const started = performance.now();
+  await Promise.all(Array.from({ length: AT_ONCE }, (_, slot) => severalJobs(engine, slot)));
+  times.set(PER_SECOND, [(AT_ONCE * Math.ceil(JOBS / AT_ONCE)) / ((performance.now() - started) / 1000)]);
   return times;
+}
+
+const PER_SECOND = `jobs/s, ${AT_ONCE} at once`;
+
+async function severalJobs(engine: Engine, slot: number): Promise<void> {
+  for (let n = 0; n < Math.ceil(JOBS / AT_ONCE); n++) await oneJob(engine, new Map(), slot);
 }
 
 async function timed<T>(times: Times, name: string, work: () => Promise<T>): Promise<T> {
@@ -64,7 +99,7 @@ async function timed<T>(times: Times, name: string, work: () => Promise<T>): Pro
   return result;
 }
 
-async function oneJob(opened: Store, recorder: Recorder, times: Times): Promise<void> {
+async function oneJob({ store: opened, recorder }: Engine, times: Times, slot: number): Promise<void> {
   const job = newJob();
   const attemptId = ids();
   await timed(times, 'queue', () => recorder.queue(VIEWER, job, undefined, { maxQueued: 10_000 }));
@@ -74,7 +109,7 @@ async function oneJob(opened: Store, recorder: Recorder, times: Times): Promise<
       attemptId,
       instanceId: 'i1',
       instanceName: 'gpu-1',
-      slot: 0,
+      slot,
       term: TERM,
       deadlineAt: systemClock.now() + 60_000,
     }),
@@ -92,8 +127,8 @@ async function oneJob(opened: Store, recorder: Recorder, times: Times): Promise<
 /** Three commits that wait for the disk and three that do not. */
 async function onlyCommits({ db, transaction, relaxed }: Store): Promise<void> {
   const write = sql`
-    insert into settings (name, value) values ('bench', '0')
-    on conflict (name) do update set value = abs(random() % 1000000)`.compile(db);
+    insert into settings (name, value) values ('bench', ${ids()})
+    on conflict (name) do update set value = excluded.value`.compile(db);
   for (const how of [transaction, transaction, relaxed, relaxed, relaxed, transaction]) {
     await how((tx) => tx.executeQuery(write));
   }
@@ -138,10 +173,14 @@ function newOutput(): NewOutput {
   };
 }
 
-function print(rounds: readonly Times[]): void {
+function print(engines: readonly Engine[]): void {
   console.log(`store: ${JOBS} jobs a round, one at a time; p50 in ms, median of ${ROUNDS} rounds\n`);
-  for (const name of rounds[0]?.keys() ?? []) {
-    const p50 = median(rounds.map((times) => median(times.get(name) ?? [])));
-    console.log(`  ${name.padEnd(14)}${p50.toFixed(3).padStart(8)} ms`);
+  console.log(`  ${''.padEnd(20)}${engines.map(({ name }) => name.padStart(12)).join('')}`);
+  for (const name of engines[0]?.rounds[0]?.keys() ?? []) {
+    const digits = name === PER_SECOND ? 0 : 3;
+    const figures = engines.map(({ rounds }) => median(rounds.map((times) => median(times.get(name) ?? []))));
+    console.log(
+      `  ${name.padEnd(20)}${figures.map((figure) => figure.toFixed(digits).padStart(12)).join('')}`,
+    );
   }
 }

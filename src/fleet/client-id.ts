@@ -6,7 +6,7 @@
 export interface ClientIdSituation {
   /** The id of the connection before, or the stored one of an earlier process; null for none. */
   readonly last: string | null;
-  /** A connection with it was open in this process. */
+  /** A connection with it was open, in this process or an earlier one. */
   readonly wasUsed: boolean;
   /** Prompts posted with it wait or run on the instance. */
   readonly inUse: boolean;

@@ -54,8 +54,10 @@ export class Hearing implements Service {
   readonly #socket: ComfySocket;
   readonly #deafTimers = new Set<Timer>();
   #clientId: string | null;
-  #clientIdUsed = false;
+  #clientIdUsed: boolean;
   #clientIdSuspect = false;
+  /** The present id is of an earlier process, which may still have a socket under it: frozen, or cut off from us. */
+  #isInherited: boolean;
   #tickets = 0;
   #downSince: number | null;
   #previewsHaveMetadata = false;
@@ -67,6 +69,7 @@ export class Hearing implements Service {
     const { url, clock, random, logger, dials, answering, mayAct } = options;
     this.#options = options;
     this.#clientId = options.clientId;
+    this.#clientIdUsed = this.#isInherited = options.clientId !== null;
     this.#downSince = options.useSocket ? clock.monotonic() : null;
     this.#socket = new ComfySocket({
       url,
@@ -119,6 +122,17 @@ export class Hearing implements Service {
         open = false;
       },
     };
+  }
+
+  /**
+   * No prompt of ours is on the instance and one is about to be: it should not depend on an id that an earlier process used,
+   * since that one's socket would silence ours when it closes. Takes a moment, in which `isDialing`.
+   */
+  renew(): void {
+    if (!this.#isInherited || this.#tickets > 0 || !this.isOpen) return;
+    this.#clientIdSuspect = true;
+    this.#dialed = false;
+    this.#socket.replace();
   }
 
   /** A prompt was queued at this moment (monotonic ms): the socket must hear of it, or it is deaf and is replaced. */
@@ -174,6 +188,7 @@ export class Hearing implements Service {
     const clientId = ids();
     this.#clientId = clientId;
     this.#clientIdUsed = false;
+    this.#isInherited = false;
     if (!mayAct()) return clientId;
     // losing this write only costs a successor the live progress of what runs now
     setClientId(store.db, instanceId, clientId).catch((error: unknown) =>
@@ -195,7 +210,7 @@ export class Hearing implements Service {
   }
 
   #closed(close: SocketClose): void {
-    this.#dialed = true;
+    if (close.reason !== 'replaced') this.#dialed = true;
     if (!this.#running) return;
     this.#downSince ??= this.#options.clock.monotonic();
     if (!close.wasOpen) return;

@@ -114,6 +114,11 @@ export class Member implements Service {
     return this.#hearing.hears(clientId);
   }
 
+  /** No prompt of ours is there and one is about to be: its socket may take a moment to be at its best, in which `isDialing`. */
+  readyForPrompt(): void {
+    this.#hearing.renew();
+  }
+
   /** The client id to post a prompt with; `done` is called when the prompt has ended. */
   beginPrompt(): ClientIdTicket {
     return this.#hearing.takeTicket();

@@ -109,7 +109,8 @@ const LISTEN_PATIENCE_FOR_RESULTS_MS = 10_000;
  */
 async function becomeReadyToListen(run: ActiveRun): Promise<void> {
   const { member, graph } = run.subject;
-  const { clock } = run.parts;
+  const { clock, isBusy } = run.parts;
+  if (!isBusy(member.id)) member.readyForPrompt();
   const needed = resultSender(graph) !== null;
   const giveUpAt = clock.monotonic() + (needed ? LISTEN_PATIENCE_FOR_RESULTS_MS : LISTEN_PATIENCE_MS);
   const wanting = (): boolean =>

@@ -82,6 +82,35 @@ describe.each(ENGINES)('on %s', (engine) => {
     });
   }
 
+  describe('the rounds of retention', () => {
+    it('are for one process of the fleet: the others do nothing by themselves, and all of it when asked', async () => {
+      let leads = false;
+      const own = createRetention({
+        store: bench.store,
+        recorder: bench.recorder,
+        storage: files,
+        clock: bench.clock,
+        logger: createLogger('silent'),
+        retentionMs: DAY,
+        intervalMs: 3_600_000,
+        mayRun: () => leads,
+      });
+      const first = await bench.completed();
+      await own.start();
+      await bench.clock.advance(DAY + 3_600_000);
+      expect(await exists(first.jobId)).toBe(true);
+      expect(await own.deleteJob(alice, first.jobId)).toMatchObject({ kind: 'removed' });
+      const second = await bench.completed();
+      leads = true;
+      await bench.clock.advance(DAY);
+      await eventually(async () => {
+        await bench.clock.advance(3_600_000);
+        return !(await exists(second.jobId));
+      });
+      await own.stop();
+    });
+  });
+
   describe('retention.cleanUp', () => {
     it('deletes what ended before the retention and leaves what is younger, waits or runs', async () => {
       const old = await bench.completed();

@@ -40,7 +40,7 @@ async function failureOf(work: Promise<unknown>): Promise<unknown> {
 const troubleOf = async (work: Promise<unknown>) => storeTrouble(await failureOf(work));
 
 describe('a pool whose connections are all taken', () => {
-  it('refuses the next query in time, as one to try again, and serves when one comes back', async () => {
+  it('refuses the next query in time, as one to try again, and serves when one comes back (F31)', async () => {
     const shaky = await open({ poolMax: 2, times: {} });
     const { store } = shaky;
     let release: () => void = () => undefined;
@@ -94,7 +94,7 @@ describe('a connection that breaks', () => {
     expect(await names(shaky)).toEqual(['after', 'before', 'idle']);
   });
 
-  it('within a transaction: the first error is told, and its COMMIT is no success', async () => {
+  it('within a transaction: the first error is told, and its COMMIT is no success (F31)', async () => {
     const shaky = await open({ poolMax: 1 });
     const first = await failureOf(
       shaky.store.transaction(async (tx) => {
@@ -139,7 +139,7 @@ describe('a connection that breaks', () => {
 });
 
 describe('a database that hangs', () => {
-  it('fails queries and transactions in time, is unhealthy at once, and serves again when it is back', async () => {
+  it('fails queries and transactions in time, is unhealthy at once, and serves again when it is back (F31)', async () => {
     const shaky = await open();
     const { store, proxy } = shaky;
     await put(store.db, 'before');

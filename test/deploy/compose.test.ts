@@ -120,6 +120,11 @@ describe('deploy/nginx.conf', () => {
     expect(directive('proxy_request_buffering')).toEqual(['off']);
   });
 
+  it('hands answers on as they come, so that event streams flow', () => {
+    expect(directive('proxy_buffering')).toEqual(['off']);
+    expect(directive('gzip')).toEqual([]);
+  });
+
   it('leads to both replicas, and repeats nothing that may have begun to run', () => {
     const replicas = own.filter(([, { environment }]) => environment?.ROLE === 'api');
     const servers = directive('server').map((value) => value.split(' ')[0]);

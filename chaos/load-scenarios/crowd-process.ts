@@ -35,7 +35,8 @@ function standing(): Standing {
 }
 
 function answer(message: CrowdAnswer): void {
-  process.send?.(message);
+  // nobody is told that the other end has gone: `disconnect` ends this process then
+  process.send?.(message, undefined, undefined, () => undefined);
 }
 
 process.on('message', (order: CrowdOrder) => {

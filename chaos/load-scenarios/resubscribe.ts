@@ -38,6 +38,7 @@ export const resubscribe: Scenario = ({ seed, say }) =>
     const stop = new AbortController();
     const peak = peakOf(api, stop.signal);
     const quick = quickJobs(api.url, QUICK_JOBS, stop.signal);
+    quick.catch(() => undefined); // thrown below, where it is waited for
     const before = processorMs(api);
     await crowd.begin(ordersOf(jobs, api), OVER_MS, seed);
     const all = await crowd.until(({ settled }) => settled === SUBSCRIBERS, WITHIN_MS);
@@ -98,8 +99,8 @@ function delay(calm: QuickTimes, stormy: QuickTimes): Finding {
     row: 'R17',
     what: `jobs submitted and waited for at the same replica meanwhile (${stormy.whole.length})`,
     target: 'none delayed by more than 1 s',
-    measured: `${of(stormy)}; before ${of(calm)}; until an instance had it at most ${ms(Math.max(...stormy.queued))}`,
-    met: more <= 1000,
+    measured: `${of(stormy)}; before ${of(calm)}; until an instance had it at most ${ms(Math.max(...stormy.queued))}; ${stormy.refused} submits refused and sent again`,
+    met: more <= 1000 && stormy.refused === 0,
   };
 }
 

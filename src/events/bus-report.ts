@@ -5,15 +5,15 @@ import type { WireCounts } from './wire.ts';
 
 const AT_MOST_EVERY_MS = 30_000;
 
-/** `malformed`, `foreign`: came in and could not be read. `tooLarge`: was not sent. */
-type Counted = 'malformed' | 'foreign' | 'tooLarge';
-type Counts = Readonly<Record<Counted | 'refused' | 'failed', number>>;
+/** `malformed`, `foreign`: came in and could not be read. `tooLarge`, `refused`: could not be sent. */
+type Counted = 'malformed' | 'foreign' | 'tooLarge' | 'refused';
+type Counts = Readonly<Record<Counted | 'failed', number>>;
 const NONE: Counts = { malformed: 0, foreign: 0, tooLarge: 0, refused: 0, failed: 0 };
 
 export class BusReport {
   readonly #logger: Logger;
   readonly #clock: Clock;
-  readonly #own = { malformed: 0, foreign: 0, tooLarge: 0 };
+  readonly #own = { malformed: 0, foreign: 0, tooLarge: 0, refused: 0 };
   #told: Counts = NONE;
   #toldAt = Number.NEGATIVE_INFINITY;
   #connected: boolean | null = null;
@@ -43,10 +43,10 @@ export class BusReport {
   }
 
   /** Says what was lost since it said so last, unless that was a moment ago. */
-  losses({ refused, failed, reason }: WireCounts): void {
+  losses({ failed, reason }: WireCounts): void {
     const now = this.#clock.monotonic();
     if (now - this.#toldAt < AT_MOST_EVERY_MS) return;
-    const counts: Counts = { ...this.#own, refused, failed };
+    const counts: Counts = { ...this.#own, failed };
     const lost = difference(counts, this.#told);
     if (Object.keys(lost).length === 0) return;
     this.#told = counts;

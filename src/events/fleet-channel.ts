@@ -117,7 +117,7 @@ export class FleetChannel implements Service {
       return;
     }
     this.#n++;
-    this.#parts.wire.publish(text);
+    if (!this.#parts.wire.publish(text)) this.#report.count('refused');
   }
 
   /** Counts a message that nobody gets, so that all others miss it; listeners here are told of the gap at once. */

@@ -23,7 +23,7 @@ export class RedisWire implements Wire {
   #listening = false;
   #commands = 0;
   #bytes = 0;
-  #counts: WireCounts = { refused: 0, failed: 0, reason: null };
+  #counts: WireCounts = { failed: 0, reason: null };
 
   constructor({ url, channel, clock, random }: RedisWireOptions) {
     this.#channel = channel;
@@ -74,11 +74,7 @@ export class RedisWire implements Wire {
 
   command<T>(bytes: number, run: (redis: Redis) => Promise<T>): Promise<T> | null {
     const full = this.#commands >= MAX_COMMANDS || this.#bytes + bytes > MAX_BYTES;
-    if (full || !this.#sender.ready) {
-      this.#counts = { ...this.#counts, refused: this.#counts.refused + 1 };
-      return null;
-    }
-    return this.#run(bytes, run);
+    return full || !this.#sender.ready ? null : this.#run(bytes, run);
   }
 
   replace(): void {

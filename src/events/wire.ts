@@ -13,8 +13,6 @@ export interface WireListener {
 }
 
 export interface WireCounts {
-  /** Not sent, because there was no connection or too much was under way. */
-  readonly refused: number;
   /** Sent, and answered with an error or not at all. */
   readonly failed: number;
   /** Why the last one failed or the connection broke. */
@@ -28,9 +26,9 @@ export interface Wire {
   stop(): Promise<void>;
   /** The channel is listened to and commands can be sent, as far as is known. */
   isOpen(): boolean;
-  /** False when it was refused. */
+  /** False when it was refused: there is no connection, or too much is under way. */
   publish(text: string): boolean;
-  /** Null when it was refused. `bytes`: about how much is sent. The promise rejects when the connection breaks. */
+  /** Null when it was refused, as above. `bytes`: about how much is sent. The promise rejects when the connection breaks. */
   command<T>(bytes: number, run: (redis: Redis) => Promise<T>): Promise<T> | null;
   /** Gives up both connections, which look alive and are not, and makes others. */
   replace(): void;

@@ -70,6 +70,6 @@ export class FakeWire implements Wire {
   }
 
   counts(): WireCounts {
-    return { refused: 0, failed: 0, reason: 'ECONNREFUSED' };
+    return { failed: 0, reason: 'ECONNREFUSED' };
   }
 }

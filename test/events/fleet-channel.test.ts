@@ -190,6 +190,10 @@ describe('the channel of a fleet (F34)', () => {
     const lines = b.logs.filter(({ msg }) => msg.includes('lost'));
     expect(lines).toHaveLength(1);
     expect(lines[0]).toMatchObject({ malformed: 1000 });
+    b.wire.open = false;
+    for (let n = 0; n < 10; n++) b.channel.send(durable('secret', n));
+    await clock.advance(30 * SECOND);
+    expect(b.logs.filter(({ msg }) => msg.includes('lost')).at(-1)).toMatchObject({ refused: 10 });
     expect(JSON.stringify(b.logs)).not.toContain('secret');
   });
 });

@@ -9,6 +9,7 @@ import { attemptsOfJobs, claimOpenAttempts } from '../../src/store/attempts.ts';
 import { eventsAfter } from '../../src/store/job-events.ts';
 import { findJobs } from '../../src/store/jobs.ts';
 import { outputsOfJobs } from '../../src/store/outputs.ts';
+import { deadlocksOf } from '../support/deadlocks.ts';
 import { newJob } from '../support/new-job.ts';
 import { ENGINES } from '../support/temp-store.ts';
 import { alice, assignment, type Bench, imageOutput, openBench } from './recorder-bench.ts';
@@ -16,7 +17,10 @@ import { alice, assignment, type Bench, imageOutput, openBench } from './recorde
 let bench: Bench;
 /** On Postgres those of two processes. */
 let recorders: Recorder[];
-afterEach(() => bench.close());
+afterEach(async () => {
+  await bench.close();
+  if (bench.url) expect(await deadlocksOf(bench.url)).toBe(0);
+});
 
 /** Steps on the way to completion come more often, or hardly a job would get there. */
 const what = fc.oneof(

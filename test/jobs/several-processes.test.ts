@@ -1,5 +1,4 @@
 /** Recorders of two processes on one database: what a guard promises must hold whoever comes between its statements. */
-import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fault } from '../../src/domain/fault.ts';
 import type { QueueResult } from '../../src/jobs/queue-writer.ts';
@@ -12,7 +11,7 @@ import { findJob, pendingJobs } from '../../src/store/jobs.ts';
 import { LEADER_LEASE, releaseTerm, takeTerm } from '../../src/store/leases.ts';
 import { outputsOfJobs } from '../../src/store/outputs.ts';
 import type { OutputsTable } from '../../src/store/schema.ts';
-import { eventually } from '../support/eventually.ts';
+import { deadlocksOf } from '../support/deadlocks.ts';
 import { jobRow } from '../support/job-rows.ts';
 import { newJob } from '../support/new-job.ts';
 import { othersWaitForLocks } from '../support/waiting-lock.ts';
@@ -32,21 +31,6 @@ afterEach(async () => {
 /** Each of so many calls by one process and the other in turn, all at once. */
 const byBoth = <T>(calls: number, call: (recorder: Recorder, n: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: calls }, (_, n) => call(recorders[n % 2 === 0 ? 0 : 1], n)));
-
-/** The store does again what a deadlock undid, so nobody else would notice; but each costs a second. */
-async function deadlocksOf(url: string | undefined): Promise<number> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  const select = `select (select deadlocks from pg_stat_database where datname = current_database()) as deadlocks,
-    (select count(*) from pg_stat_activity where datname = current_database()) as sessions`;
-  // a session tells what it counted when it ends
-  const last = await eventually(async () => {
-    const { rows } = await client.query<{ deadlocks: string; sessions: string }>(select);
-    return rows[0]?.sessions === '1' && rows[0];
-  });
-  await client.end();
-  return Number(last.deadlocks);
-}
 
 const kinds = (results: readonly QueueResult[], kind: QueueResult['kind']): number =>
   results.filter((result) => result.kind === kind).length;
@@ -167,7 +151,7 @@ describe('a new term', () => {
 
   it('misses no attempt of the old leader, whenever it begins', async () => {
     const { db } = bench.store;
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < 5; round++) {
       const old = await lead(`old ${round}`);
       const jobs: string[] = [];
       for (let n = 0; n < 8; n++) jobs.push(await bench.waiting());

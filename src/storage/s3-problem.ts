@@ -1,7 +1,7 @@
 /** What an error of an object store means: absent, full, or away. Nothing it says can show a secret of ours. */
 import { errorCode } from './fs-error.ts';
 
-/** The object store refused, broke off, or did not answer in time; it may later. */
+/** The object store refused, broke off, did not answer in time or gave other bytes; it may do better later. */
 export class StorageUnavailable extends Error {
   override readonly name = 'StorageUnavailable';
   /** As of a system error, which is what callers take it for. */

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../lib/clock.ts';
+import { StorageUnavailable, unavailable } from './s3-problem.ts';
 
 export interface Expected {
   readonly bytes: number;
@@ -18,7 +19,7 @@ export interface Patience {
   readonly stallMs: number;
 }
 
-/** The same bytes. @throws (also instead of the last piece) when they are not what was expected, or stop coming. */
+/** The same bytes. @throws StorageUnavailable, also instead of the last piece, when they are not what was expected, or stop coming. */
 export async function* verified(
   source: Readable,
   expected: Expected,
@@ -35,15 +36,18 @@ export async function* verified(
       const { done, value } = await orStalled(reader.next(), patience);
       if (done) break;
       bytes += value.byteLength;
-      if (bytes > expected.bytes) throw new Error(`more than the ${expected.bytes} bytes announced`);
+      if (bytes > expected.bytes)
+        throw new StorageUnavailable(`more than the ${expected.bytes} bytes announced`);
       hash?.update(value);
       if (held) yield held;
       held = value;
     }
-    if (bytes !== expected.bytes) throw new Error(`${bytes} of ${expected.bytes} bytes came`);
+    if (bytes !== expected.bytes) throw new StorageUnavailable(`${bytes} of ${expected.bytes} bytes came`);
     if (hash && hash.digest('hex') !== expected.sha256)
-      throw new Error('the bytes are not those of their name');
+      throw new StorageUnavailable('the bytes are not those of their name');
     if (held) yield held;
+  } catch (error) {
+    throw unavailable(error);
   } finally {
     source.destroy();
   }
@@ -54,7 +58,7 @@ async function orStalled<T>(next: Promise<T>, { clock, stallMs }: Patience): Pro
   const stalled = new Promise<never>((_, reject) => {
     give = reject;
   });
-  const timer = clock.after(stallMs, () => give(new Error(`nothing came for ${stallMs} ms`)));
+  const timer = clock.after(stallMs, () => give(new StorageUnavailable(`nothing came for ${stallMs} ms`)));
   try {
     return await Promise.race([next, stalled]);
   } finally {

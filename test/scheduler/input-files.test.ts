@@ -1,10 +1,13 @@
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import type { FileRef } from '../../src/domain/graph.ts';
 import type { Member } from '../../src/fleet/member.ts';
 import { InputFiles } from '../../src/scheduler/input-files.ts';
 import { TransferGate } from '../../src/scheduler/transfer-gate.ts';
 import type { BlobStore } from '../../src/storage/blob-store.ts';
+import { StorageUnavailable } from '../../src/storage/s3-problem.ts';
+import { hurriedClock } from '../support/hurried-clock.ts';
 
 const ref = (n: number): FileRef => ({
   sha256: String(n).padStart(64, '0'),
@@ -44,6 +47,46 @@ describe('files for instances', () => {
     files.forget('a');
     await files.handOver(a.member, 'default', ref(1));
     expect(a.uploaded).toHaveLength(2);
+  });
+
+  it('wait for storage that is away, also when that goes in the middle of a file', async () => {
+    const away = new StorageUnavailable('the object store failed');
+    const broken = Readable.from(
+      (async function* () {
+        yield Buffer.from('half');
+        throw away;
+      })(),
+    );
+    const answers = [
+      async () => Promise.reject(away),
+      async () => ({ stream: broken, total: 8 }),
+      async () => ({ stream: Readable.from(['wholewho']), total: 8 }),
+    ];
+    const storage = stored(() => answers.shift()?.() ?? Promise.resolve(null));
+    const upload = async ({ filename, content }: { filename: string; content: Readable }) => {
+      try {
+        await buffer(content);
+      } catch {
+        return { ok: false, reason: 'source', message: 'the file broke off' } as const;
+      }
+      return { ok: true, value: { filename, subfolder: '', type: 'input' } } as const;
+    };
+    const member = { id: 'a', http: { upload } } as unknown as Member;
+    const files = new InputFiles(storage, gate(), 10, hurriedClock(1000));
+    expect(await files.handOver(member, 'default', ref(1))).toMatchObject({ kind: 'there' });
+    expect(answers).toEqual([]);
+  });
+
+  it('are given up as not handed over when storage stays away, which is no verdict on the file either', async () => {
+    let opened = 0;
+    const open = async () => {
+      opened++;
+      throw new StorageUnavailable('the object store failed');
+    };
+    const files = new InputFiles(stored(open), gate(), 10, hurriedClock(1000));
+    const result = await files.handOver(instance('a').member, 'default', ref(1));
+    expect(result).toMatchObject({ kind: 'failed', failure: { reason: 'reset' } });
+    expect(opened).toBe(30);
   });
 
   it('are tried again after storage failed, which is no verdict on the file', async () => {

@@ -108,7 +108,7 @@ describe('an object store that goes away', () => {
     const rest = async (): Promise<void> => {
       while (!((await reader?.next())?.done ?? true));
     };
-    await expect(rest()).rejects.toThrow();
+    await expect(rest()).rejects.toMatchObject(FAILED);
     await server.start();
     const again = await rig.store.open('acme', name);
     expect(again && (await buffer(again.stream)).equals(content)).toBe(true);

@@ -10,7 +10,7 @@ import type { Cluster } from './cluster.ts';
 export interface LoadSize {
   readonly jobs: number;
   readonly watchers: number;
-  /** Jobs that wait or run at most, before the disturbance is over. */
+  /** Jobs that wait or run at most. */
   readonly mostUnfinished: number;
   readonly longestSeconds: number;
 }
@@ -39,7 +39,9 @@ export interface Loaded {
   readonly tookMs: number;
 }
 
-export const CALM_WITHIN_MS = 60_000;
+const CALM_WITHIN_MS = 60_000;
+/** The rest of the load is not held back longer than that: a cluster that stands still must be found out. */
+const OVERTIME_MS = 300_000;
 
 export interface LoadSetting extends Pick<Scene, 'cluster' | 'random' | 'say'> {
   readonly size: LoadSize;
@@ -72,19 +74,22 @@ export async function underLoad({ cluster, size, disturbance, random, say }: Loa
 async function disturbing(scene: Scene, size: LoadSize, disturbance: Disturbance): Promise<void> {
   const { load, cluster, pause } = scene;
   let over = false;
+  let giveUpAt = Number.POSITIVE_INFINITY;
   const doors = async (): Promise<void> => {
-    while (!over) {
-      const share = Math.ceil(size.jobs * Math.min(1, disturbance.progress() + 0.02));
-      const unfinished = await cluster.rows.unfinished();
-      load.letIn(Math.min(share, load.acknowledged.length - unfinished + size.mostUnfinished));
-      await pause(20);
+    // to the end of the load: what is left then goes through as evenly, so that calm is not the work of a backlog
+    for (let letIn = 0; !over || letIn < size.jobs; await pause(20)) {
+      const share = over ? 1 : Math.min(1, disturbance.progress() + 0.02);
+      const room = load.acknowledged.length - (await cluster.rows.unfinished()) + size.mostUnfinished;
+      const late = performance.now() > giveUpAt;
+      letIn = late ? size.jobs : Math.min(Math.ceil(size.jobs * share), room);
+      load.letIn(letIn);
     }
   };
   const run = disturbance.run(scene).finally(() => {
     over = true;
+    giveUpAt = performance.now() + OVERTIME_MS;
   });
   await Promise.all([run, doors()]);
-  load.letIn(size.jobs);
 }
 
 /** When one fails the others end too, before the failure is thrown. */

@@ -17,6 +17,8 @@ const LONGEST_PAUSE_MS = 1000;
 class Deploys implements Disturbance {
   #restarts = 0;
   #all = Number.POSITIVE_INFINITY;
+  /** How long each took to end, in ms. */
+  readonly stops: number[] = [];
   /** Exit codes other than 0. */
   readonly unclean: string[] = [];
 
@@ -29,9 +31,13 @@ class Deploys implements Disturbance {
     this.#all = ROUNDS * programs.length;
     for (let round = 1; round <= ROUNDS; round += 1) {
       for (const program of programs) {
+        const at = performance.now();
         const exit = await program.end('SIGTERM');
+        const stopMs = performance.now() - at;
+        this.stops.push(stopMs);
         if (exit !== 0) this.unclean.push(`${program.name} ${exit}`);
         await program.start();
+        say(`${program.name} stopped in ${ms(stopMs)}, back after ${ms(performance.now() - at)}`);
         this.#restarts += 1;
         await pause(random() * LONGEST_PAUSE_MS);
       }
@@ -49,7 +55,8 @@ export const rollingRestart: Scenario = ({ seed, say }) =>
     const judged = await judgeCluster(cluster, loaded);
     for (const line of linesOf(judged, loaded)) say(line);
     const late = loaded.watchers.flatMap(({ deliveries }) => deliveries.map(({ lateMs }) => lateMs));
-    const { unclean } = disturbance;
+    const { unclean, stops } = disturbance;
+    say(`time to stop: p50 ${ms(percentile(stops, 0.5))}, longest ${ms(Math.max(...stops))}`);
     return [
       ...commonFindings('R6', judged, loaded),
       {

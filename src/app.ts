@@ -69,6 +69,6 @@ function healthOf(ground: Ground, scheduler: Scheduler | null): ReturnType<typeo
     ...ground,
     version: String(JSON.parse(readFileSync(PACKAGE, 'utf8')).version),
     ...(scheduler && { schedulerHealthy: () => scheduler.healthy() }),
-    fleetIsLed: async () => scheduler?.leads() || isHeld(store.db, LEADER_LEASE, clock.now()),
+    fleetIsLed: async () => scheduler?.leads() || isHeld(store.vital, LEADER_LEASE, clock.now()),
   });
 }

@@ -49,7 +49,7 @@ class FleetScheduler implements Scheduler {
     this.#options = options;
     this.#background = new Background(logger);
     this.#leadership = new Leadership({
-      db: store.db,
+      db: store.vital,
       clock,
       holder: ids(),
       ttlMs: config.leaseTtlMs,

@@ -29,6 +29,8 @@ export interface Engine {
   /** Its data lies in the data folder, which one process owns; else several processes share it. */
   readonly embedded: boolean;
   readonly dialect: Dialect;
+  /** The same database over a few connections of its own; null where there is only one connection. */
+  readonly vital: Dialect | null;
   /** Runs a transaction that reaches the disk with the next synced one, or later: a power cut may undo it, a crash not. */
   relaxed<S, T>(db: Kysely<S>, work: (tx: Kysely<S>) => Promise<T>): Promise<T>;
 }
@@ -41,12 +43,16 @@ export function createEngine(options: DialectOptions): Engine {
   throw new Error(refusal(url));
 }
 
+/** One may hang while the other is tried. */
+const VITAL_CONNECTIONS = 2;
+
 function postgresEngine({ url, poolMax, listeners, logger }: DialectOptions & { url: string }): Engine {
+  const connections = (max: number): Dialect =>
+    new PostgresDialect({ pool: async () => createPostgresPool({ url, max, listeners, logger }) });
   return {
     embedded: false,
-    dialect: new PostgresDialect({
-      pool: async () => createPostgresPool({ url, max: poolMax, listeners, logger }),
-    }),
+    dialect: connections(poolMax),
+    vital: connections(VITAL_CONNECTIONS),
     relaxed: (db, work) =>
       db.transaction().execute(async (tx) => {
         await sql`set local synchronous_commit = off`.execute(tx);
@@ -63,6 +69,7 @@ function sqliteEngine({ dataDir, synchronous, listeners }: DialectOptions): Engi
   };
   return {
     embedded: true,
+    vital: null,
     dialect: new MigratingDialect({ database: open }),
     // The connection is held around the switch, so that no other transaction runs with the laxer setting.
     relaxed: (db, work) =>

@@ -33,6 +33,8 @@ export interface StoreOptions {
 
 export interface Store extends Service {
   readonly db: Db;
+  /** The same data over connections of its own: for the lease, which must be renewed however many others wait for one. */
+  readonly vital: Db;
   /**
    * Commits what `work` did when it resolves, undoes it when it rejects. Inside, use only the given `tx`: SQLite has one
    * connection, so a query on `db` would wait for the transaction that waits for it. And await nothing but queries. It is
@@ -78,11 +80,13 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     lock?.release();
     throw error;
   }
-  return storeOn({ db, engine, lock, listeners, clock, random });
+  const vital = engine.vital ? new Kysely<Tables>({ dialect: engine.vital }) : db;
+  return storeOn({ db, vital, engine, lock, listeners, clock, random });
 }
 
 interface Opened {
   readonly db: Db;
+  readonly vital: Db;
   readonly engine: Engine;
   readonly lock: DataLock | null;
   readonly listeners: Set<(sql: string) => void>;
@@ -90,15 +94,16 @@ interface Opened {
   readonly random: () => number;
 }
 
-function storeOn({ db, engine, lock, listeners, clock, random }: Opened): Store {
+function storeOn({ db, vital, engine, lock, listeners, clock, random }: Opened): Store {
   let open = true;
   const transaction: Store['transaction'] = (work) =>
     repeatConflicts({ clock, random }, () => db.transaction().execute(work));
   const relaxed: Store['relaxed'] = (work) =>
     repeatConflicts({ clock, random }, () => engine.relaxed(db, work));
-  const answers = inTime(clock, () => db.selectFrom('settings').select('name').limit(1).execute());
+  const answers = inTime(clock, () => vital.selectFrom('settings').select('name').limit(1).execute());
   return {
     db,
+    vital,
     transaction,
     relaxed,
     relaxedAlone: engine.embedded ? relaxed : transaction,
@@ -113,7 +118,7 @@ function storeOn({ db, engine, lock, listeners, clock, random }: Opened): Store 
     async stop() {
       if (!open) return;
       open = false;
-      await db.destroy();
+      await Promise.all([db.destroy(), vital === db ? undefined : vital.destroy()]);
       lock?.release();
     },
   };

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { sql } from 'kysely';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { createLogger } from '../../src/lib/logger.ts';
+import { LEADER_LEASE, renewTerm, takeTerm } from '../../src/store/leases.ts';
 import { type Db, openStore } from '../../src/store/open.ts';
 import { storeTrouble } from '../../src/store/retryable.ts';
 import { eventually } from '../support/eventually.ts';
@@ -58,9 +59,16 @@ describe('a pool whose connections are all taken', () => {
         }
       }),
     );
-    expect(await troubleOf(put(store.db, 'third'))).toBe('unavailable');
-    const { length } = await shaky.direct(`select 1 from pg_stat_activity where ${OTHERS}`);
-    expect(length).toBe(2);
+    const third = troubleOf(put(store.db, 'third'));
+    const connections = async () =>
+      (await shaky.direct(`select 1 from pg_stat_activity where ${OTHERS}`)).length;
+    await eventually(async () => (await connections()) === 2);
+    // what keeps this process alive for others does not wait in that line
+    expect(await takeTerm(store.vital, LEADER_LEASE, 'me', 0, 60_000)).toBe(1);
+    expect(await renewTerm(store.vital, LEADER_LEASE, 1, 0, 60_000)).toBe(true);
+    expect(await store.healthy()).toBe(true);
+    expect(await third).toBe('unavailable');
+    expect(await connections()).toBe(3);
     release();
     await Promise.all(held);
     await put(store.db, 'third');

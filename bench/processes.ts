@@ -11,6 +11,9 @@ export interface Program {
   stop(): Promise<void>;
 }
 
+/** Whoever measures may have a database for tests in the environment: the programs use what they are given only. */
+const EMBEDDED = { DATABASE_URL: '', REDIS_URL: '', STORAGE_URL: '' };
+
 /** Starts `comfyfleet <args>` and waits for the line that names its URL. */
 export async function startProgram(
   args: readonly string[],
@@ -18,7 +21,7 @@ export async function startProgram(
 ): Promise<Program> {
   const child = spawn(process.execPath, [...process.execArgv, MAIN, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...EMBEDDED, ...env },
   });
   for await (const line of createInterface({ input: child.stdout })) {
     const url = /http:\/\/[\d.]+:\d+/.exec(line)?.[0];

@@ -64,7 +64,7 @@ describe('a lease in a shared store', () => {
     expect(await takeTerm(db, 's', 'a', ANY_NOW, MINUTE)).toBe(4);
   });
 
-  it.each([-600_000, 600_000])('does not ask a host whose clock is %i ms off', async (offBy) => {
+  it.each([-600_000, 600_000])('does not ask a host whose clock is %i ms off (F37)', async (offBy) => {
     const wrong = Date.now() + offBy;
     expect(await takeTerm(db, 's', 'a', wrong, MINUTE)).toBe(1);
     expect(await takeTerm(db, 's', 'b', wrong, MINUTE)).toBeNull();

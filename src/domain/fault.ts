@@ -81,6 +81,12 @@ export const FAULTS = {
     charged: true,
     message: 'the outputs are larger or more than allowed',
   },
+  STORAGE_UNAVAILABLE: {
+    blame: 'nobody',
+    retryable: true,
+    charged: false,
+    message: 'the storage of the gateway does not answer, so an input file could not be read',
+  },
   INPUT_UNAVAILABLE: {
     blame: 'job',
     retryable: false,

@@ -21,6 +21,7 @@ import { LiveFeed } from './live-feed.ts';
 import { type KnownOutput, OutputCollector, type OutputConfig } from './outputs.ts';
 import type { NodeFailure } from './run-faults.ts';
 import { RunStory } from './run-story.ts';
+import type { StorageWatch } from './storage-watch.ts';
 import type { TransferGate } from './transfer-gate.ts';
 import { type RunNews, type RunView, startView, translate } from './translate.ts';
 import type { Reached } from './verdict.ts';
@@ -31,6 +32,7 @@ export interface RunParts {
   readonly recorder: Recorder;
   readonly storage: BlobStore;
   readonly inputFiles: InputFiles;
+  readonly storageWatch: Pick<StorageWatch, 'failed'>;
   readonly transfers: TransferGate;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -16,7 +16,7 @@ import { materialise } from '../workflows/materialise.ts';
 import type { ActiveRun } from './active-run.ts';
 import { collect } from './collect.ts';
 import { follow } from './follow.ts';
-import { UPLOAD_PREFIX } from './input-files.ts';
+import { type FileText, UPLOAD_PREFIX } from './input-files.ts';
 import { insist } from './insist.ts';
 import { failed, INTERRUPTED, type Outcome } from './outcome.ts';
 import { resultSender } from './result-sender.ts';
@@ -50,8 +50,8 @@ async function handOverFiles(run: ActiveRun): Promise<Step<ReadonlyMap<string, s
     if (ref.as !== 'name' || names.has(ref.sha256)) continue;
     const result = await unlessInterrupted(run, run.parts.inputFiles.handOver(member, job.tenant, ref));
     if (result === null) return { end: INTERRUPTED };
-    if (result.kind === 'gone') return { end: failed(fault('INPUT_UNAVAILABLE')) };
     if (result.kind === 'failed') return { end: notHandedOver(run, result.failure) };
+    if (result.kind !== 'there') return { end: noFile(run, result) };
     names.set(ref.sha256, result.name);
     run.crashAt('input:handed-over');
   }
@@ -71,8 +71,14 @@ function unlessInterrupted<T>(run: ActiveRun, work: Promise<T>): Promise<T | nul
   });
 }
 
+function noFile(run: ActiveRun, problem: Exclude<FileText, { kind: 'there' }>): Outcome {
+  if (problem.kind === 'gone') return failed(fault('INPUT_UNAVAILABLE'));
+  run.logger.warn({ reason: problem.reason }, 'an input file could not be read from storage');
+  run.parts.storageWatch.failed();
+  return failed(fault('STORAGE_UNAVAILABLE'));
+}
+
 function notHandedOver(run: ActiveRun, failure: HttpFailure): Outcome {
-  if (failure.reason === 'source') return failed(fault('INPUT_UNAVAILABLE'));
   if (failure.reason === 'refused') return unreachable(run, failure);
   run.logger.warn({ reason: failure.message }, 'an input file could not be handed to an instance');
   return failed(fault('UPLOAD_FAILED'));
@@ -84,20 +90,20 @@ function unreachable(run: ActiveRun, failure: HttpFailure): Outcome {
   return { kind: 'lost', fault: fault('INSTANCE_LOST') };
 }
 
-/** Longest file that is sent as text within a graph. */
-const LARGEST_BASE64_SOURCE = 64 * 1024 * 1024;
-
 async function makeGraph(run: ActiveRun, names: ReadonlyMap<string, string>): Promise<Step<Graph>> {
   const { graph, attempt, job } = run.subject;
-  let missing = false;
+  const problems: Exclude<FileText, { kind: 'there' }>[] = [];
   const base64 = async (ref: FileRef): Promise<string> => {
-    const bytes = await run.parts.storage.toBuffer(job.tenant, ref.sha256, LARGEST_BASE64_SOURCE);
-    missing ||= bytes === null;
-    return bytes?.toString('base64') ?? '';
+    const text = await run.parts.inputFiles.toText(job.tenant, ref);
+    if (text.kind === 'there') return text.base64;
+    problems.push(text);
+    return '';
   };
   const fileName = (ref: FileRef): string => present(names.get(ref.sha256), 'the name of an uploaded file');
-  const made = await materialise(graph, { attemptId: attempt.id, fileName, base64 });
-  return missing ? { end: failed(fault('INPUT_UNAVAILABLE')) } : { go: made };
+  const made = await unlessInterrupted(run, materialise(graph, { attemptId: attempt.id, fileName, base64 }));
+  if (made === null) return { end: INTERRUPTED };
+  const [problem] = problems;
+  return problem ? { end: noFile(run, problem) } : { go: made };
 }
 
 const LISTEN_PATIENCE_MS = 500;

@@ -32,6 +32,13 @@ export function retriesReason(lane: Lane, recent: RecentDispatches, percent: num
   return `much fails at the moment, so repeated attempts are limited to ${percent} % of all`;
 }
 
+export const STORAGE_AWAY = 'the storage of the gateway does not answer';
+
+/** Jobs that take files, while these cannot be read. */
+export function storageReason(lane: Lane, storageAway: boolean): string | null {
+  return lane.takesFiles && storageAway ? STORAGE_AWAY : null;
+}
+
 /** Jobs that took an instance down, when places are free but no instance is empty. */
 export function isolationReason(lane: Lane, needs: Needs, candidates: readonly Candidate[]): string | null {
   if (!lane.isSuspect) return null;

@@ -4,6 +4,7 @@ import type { Fleet } from '../fleet/fleet.ts';
 import { recentDispatches } from '../store/attempts.ts';
 import type { PendingJob } from '../store/jobs.ts';
 import type { Adopted } from './adopt.ts';
+import { STORAGE_AWAY } from './blocked-reason.ts';
 import { Comebacks } from './comebacks.ts';
 import { DoubtfulPlaces } from './doubtful-places.ts';
 import { EVEN_SHARES } from './fair-share.ts';
@@ -14,6 +15,7 @@ import type { QueueNews } from './queue-news.ts';
 import { BUDGET_WINDOW_MS, DispatchCount } from './retry-budget.ts';
 import type { Runs } from './runs.ts';
 import { snapshotOf } from './snapshot.ts';
+import type { StorageWatch } from './storage-watch.ts';
 import type { WaitingLine } from './waiting-line.ts';
 
 export interface DispatcherParts extends PlaceParts {
@@ -24,6 +26,7 @@ export interface DispatcherParts extends PlaceParts {
   readonly line: WaitingLine;
   readonly news: QueueNews;
   readonly runs: Runs;
+  readonly storageWatch: Pick<StorageWatch, 'isAway'>;
   /** An attempt was written: follow it. */
   readonly begin: (placed: Adopted) => void;
 }
@@ -78,6 +81,7 @@ export class Dispatcher {
 
   /** What the job waits for, when that is not its turn; null when nothing is known. */
   whyWaiting(job: PendingJob): string | null {
+    if (job.fileCount > 0 && this.#parts.storageWatch.isAway) return STORAGE_AWAY;
     if (job.notBefore > this.#parts.clock.now()) return 'an attempt failed, and the next one was not due yet';
     return this.#last.held.get(fullNameOf(laneOf(job))) ?? null;
   }
@@ -88,7 +92,7 @@ export class Dispatcher {
   }
 
   #plan(now: number): Plan {
-    const { clock, fleet, runs, line, config } = this.#parts;
+    const { clock, fleet, runs, line, config, storageWatch } = this.#parts;
     const { maxConcurrentJobs, retryBudgetPercent } = config;
     const { cursor, shares } = this.#last;
     const tick = clock.monotonic();
@@ -99,6 +103,7 @@ export class Dispatcher {
       maxConcurrentJobs,
       retryBudgetPercent,
       recent: this.#dispatches.recent(tick),
+      storageAway: storageWatch.isAway,
       cursor,
       shares,
     };

@@ -6,46 +6,51 @@ import mime from 'mime';
 import type { HttpFailure } from '../comfyui/http-failure.ts';
 import type { FileRef } from '../domain/graph.ts';
 import type { Member } from '../fleet/member.ts';
-import { type Clock, pause, systemClock } from '../lib/clock.ts';
+import { type Clock, pause } from '../lib/clock.ts';
 import type { BlobStore, OpenBlob } from '../storage/blob-store.ts';
-import { StorageUnavailable } from '../storage/s3-problem.ts';
 import type { TransferGate } from './transfer-gate.ts';
 
 export type HandOver =
   | { readonly kind: 'there'; readonly name: string }
-  /** The stored file is gone. */
-  | { readonly kind: 'gone' }
+  | NoFile
   | { readonly kind: 'failed'; readonly failure: HttpFailure };
 
+export type FileText = { readonly kind: 'there'; readonly base64: string } | NoFile;
+
+type NoFile =
+  /** The stored file is gone. */
+  | { readonly kind: 'gone' }
+  /** Our own storage could not be read, which says nothing of the file, the job or the instance. */
+  | { readonly kind: 'unreadable'; readonly reason: string };
+
+export interface InputFilesParts {
+  readonly storage: Pick<BlobStore, 'open' | 'toBuffer'>;
+  readonly transfers: TransferGate;
+  readonly clock: Clock;
+  /** Files remembered of one instance; one that is forgotten is uploaded again under the same name, which changes nothing. */
+  readonly mostKnown?: number;
+}
+
 const UPLOAD_DEADLINE_MS = 120_000;
-/** Together a minute, which a restart of an object store takes. */
-const STORAGE_TRIES = 30;
-const STORAGE_PAUSE_MS = 2000;
-/** Files remembered of one instance; one that is forgotten is uploaded again under the same name, which changes nothing. */
+/** A hiccup of storage is nothing that anybody should hear of; after more, the place is better given to others. */
+const STORAGE_PATIENCE_MS = 5000;
+const STORAGE_PAUSE_MS = 1000;
 const MOST_KNOWN = 10_000;
+/** Longest file that is sent as text within a graph. */
+const LARGEST_BASE64_SOURCE = 64 * 1024 * 1024;
 
 export class InputFiles {
-  readonly #storage: BlobStore;
-  readonly #transfers: TransferGate;
+  readonly #parts: InputFilesParts;
   /** Instance id to content hash to the upload, done or under way. */
   readonly #known = new Map<string, Map<string, Promise<HandOver>>>();
-  readonly #mostKnown: number;
-  readonly #clock: Clock;
 
-  constructor(
-    storage: BlobStore,
-    transfers: TransferGate,
-    mostKnown = MOST_KNOWN,
-    clock: Clock = systemClock,
-  ) {
-    this.#storage = storage;
-    this.#transfers = transfers;
-    this.#mostKnown = mostKnown;
-    this.#clock = clock;
+  constructor(parts: InputFilesParts) {
+    this.#parts = parts;
   }
 
   /** The name under which the instance has the file, uploading it when it is not known to be there. */
   async handOver(member: Member, tenant: string, ref: FileRef): Promise<HandOver> {
+    const { transfers, mostKnown = MOST_KNOWN } = this.#parts;
     let files = this.#known.get(member.id);
     if (!files) {
       files = new Map();
@@ -53,9 +58,11 @@ export class InputFiles {
     }
     const underWay = files.get(ref.sha256);
     if (underWay) return underWay;
-    const upload = this.#transfers.pass(member.id, ref.sha256, () => this.#upload(member, tenant, ref));
+    const upload = transfers.pass(member.id, ref.sha256, () =>
+      this.#patiently(() => this.#upload(member, tenant, ref)),
+    );
     files.set(ref.sha256, upload);
-    const oldest = files.size > this.#mostKnown ? files.keys().next() : null;
+    const oldest = files.size > mostKnown ? files.keys().next() : null;
     if (oldest && !oldest.done) files.delete(oldest.value);
     const result = await upload;
     // only what worked is remembered
@@ -63,46 +70,39 @@ export class InputFiles {
     return result;
   }
 
+  /** The file as text, for a graph that holds it; one that is too large for that counts as gone. */
+  toText(tenant: string, ref: FileRef): Promise<FileText> {
+    const { storage } = this.#parts;
+    return this.#patiently(async (): Promise<FileText> => {
+      const bytes = await storage.toBuffer(tenant, ref.sha256, LARGEST_BASE64_SOURCE).catch(unreadable);
+      if (bytes && 'kind' in bytes) return bytes;
+      return bytes ? { kind: 'there', base64: bytes.toString('base64') } : { kind: 'gone' };
+    });
+  }
+
   /** The instance may have lost its files. */
   forget(instanceId: string): void {
     this.#known.delete(instanceId);
   }
 
-  /** Storage that is away for a moment is waited for: it is not the instance's fault, nor the job's. */
-  async #upload(member: Member, tenant: string, ref: FileRef): Promise<HandOver> {
-    for (let tries = 1; ; tries++) {
-      const attempt = await this.#uploadOnce(member, tenant, ref);
-      if (!attempt.storageAway || tries >= STORAGE_TRIES) return attempt.result;
-      await pause(this.#clock, STORAGE_PAUSE_MS);
+  async #patiently<T extends { readonly kind: string }>(work: () => Promise<T>): Promise<T> {
+    const { clock } = this.#parts;
+    const since = clock.monotonic();
+    for (;;) {
+      const result = await work();
+      if (result.kind !== 'unreadable' || clock.monotonic() - since >= STORAGE_PATIENCE_MS) return result;
+      await pause(clock, STORAGE_PAUSE_MS);
     }
   }
 
-  async #uploadOnce(member: Member, tenant: string, ref: FileRef): Promise<UploadAttempt> {
-    let problem: unknown;
-    const noted = (error: unknown): { readonly failure: HttpFailure } => {
-      problem = error;
-      return unreadable(error);
-    };
-    const blob = await this.#storage.open(tenant, ref.sha256).catch(noted);
-    if (blob && 'stream' in blob) blob.stream.once('error', noted);
-    const result = await send(member, ref, blob);
-    const storageAway = result.kind === 'failed' && problem instanceof StorageUnavailable;
-    return { result: storageAway ? { kind: 'failed', ...unreadable(problem) } : result, storageAway };
+  async #upload(member: Member, tenant: string, ref: FileRef): Promise<HandOver> {
+    const blob = await this.#parts.storage.open(tenant, ref.sha256).catch(unreadable);
+    if (!blob) return { kind: 'gone' };
+    return 'kind' in blob ? blob : send(member, ref, blob);
   }
 }
 
-interface UploadAttempt {
-  readonly result: HandOver;
-  readonly storageAway: boolean;
-}
-
-async function send(
-  member: Member,
-  ref: FileRef,
-  blob: OpenBlob | { readonly failure: HttpFailure } | null,
-): Promise<HandOver> {
-  if (!blob) return { kind: 'gone' };
-  if ('failure' in blob) return { kind: 'failed', failure: blob.failure };
+async function send(member: Member, ref: FileRef, blob: OpenBlob): Promise<HandOver> {
   const uploaded = await member.http.upload(
     {
       filename: uploadName(ref),
@@ -113,7 +113,11 @@ async function send(
     },
     { deadlineMs: UPLOAD_DEADLINE_MS },
   );
-  if (!uploaded.ok) return { kind: 'failed', failure: uploaded };
+  if (!uploaded.ok) {
+    return uploaded.reason === 'source'
+      ? { kind: 'unreadable', reason: uploaded.message }
+      : { kind: 'failed', failure: uploaded };
+  }
   const { subfolder, filename } = uploaded.value;
   return { kind: 'there', name: subfolder ? `${subfolder}/${filename}` : filename };
 }
@@ -124,8 +128,6 @@ function uploadName(ref: FileRef): string {
   return `${UPLOAD_PREFIX}${ref.sha256}.${mime.getExtension(ref.mimeType) ?? 'bin'}`;
 }
 
-/** Storage that fails now may answer later, so this is no verdict on the file. */
-function unreadable(error: unknown): { readonly failure: HttpFailure } {
-  const message = `a stored file could not be opened: ${error instanceof Error ? error.message : String(error)}`;
-  return { failure: { ok: false, reason: 'reset', message } };
+function unreadable(error: unknown): Extract<NoFile, { kind: 'unreadable' }> {
+  return { kind: 'unreadable', reason: error instanceof Error ? error.message : String(error) };
 }

@@ -13,18 +13,22 @@ export interface Lane {
   readonly isSuspect: boolean;
   /** Where it failed: it waits a while for another instance. Null for first attempts and those an instance forgot. */
   readonly avoids: string | null;
+  /** It cannot start while the gateway's storage is away. */
+  readonly takesFiles: boolean;
 }
 
 export function laneOf(job: PendingJob): Lane {
-  const { tenant, needsKey, chargedAttempts, crashes, lastInstanceId } = job;
+  const { tenant, needsKey, chargedAttempts, crashes, lastInstanceId, fileCount } = job;
   const isRetry = chargedAttempts > 0;
   const isSuspect = crashes > 0;
-  return { tenant, needsKey, isRetry, isSuspect, avoids: isRetry || isSuspect ? lastInstanceId : null };
+  const avoids = isRetry || isSuspect ? lastInstanceId : null;
+  return { tenant, needsKey, isRetry, isSuspect, avoids, takesFiles: fileCount > 0 };
 }
 
 /** Names the lane among those of its tenant. */
-export function nameOf({ needsKey, isRetry, isSuspect, avoids }: Lane): string {
-  return `${needsKey}${isRetry ? ' retry' : ''}${isSuspect ? ' suspect' : ''}${avoids === null ? '' : ` ${avoids}`}`;
+export function nameOf({ needsKey, isRetry, isSuspect, avoids, takesFiles }: Lane): string {
+  const words = [isRetry ? ' retry' : '', isSuspect ? ' suspect' : '', takesFiles ? ' files' : ''];
+  return `${needsKey}${words.join('')}${avoids === null ? '' : ` ${avoids}`}`;
 }
 
 /** Names the lane among all. */

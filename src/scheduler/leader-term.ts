@@ -19,6 +19,7 @@ import { QueueNews } from './queue-news.ts';
 import { RowsCheck } from './rows-check.ts';
 import { Runs } from './runs.ts';
 import type { SchedulerOptions } from './scheduler-options.ts';
+import { StorageWatch } from './storage-watch.ts';
 import { sweep } from './sweeper.ts';
 import { TRANSFERS_PER_INSTANCE, TransferGate } from './transfer-gate.ts';
 import { WaitingLine } from './waiting-line.ts';
@@ -42,6 +43,7 @@ export class LeaderTerm {
   readonly #news: QueueNews;
   readonly #transfers: TransferGate;
   readonly #inputFiles: InputFiles;
+  readonly #storageWatch: StorageWatch;
   readonly #dispatcher: Dispatcher;
   readonly #rows: RowsCheck;
   readonly #runs = new Runs();
@@ -51,7 +53,7 @@ export class LeaderTerm {
   #unlisten: (() => void)[] = [];
 
   private constructor(parts: TermParts, term: number) {
-    const { store, bus, storage, config, recorder, logger } = parts;
+    const { store, bus, config, recorder, logger } = parts;
     this.#parts = parts;
     this.#term = term;
     this.#background = new Background(logger);
@@ -60,8 +62,18 @@ export class LeaderTerm {
     this.#line = new WaitingLine(store.db);
     this.#news = new QueueNews(store.db, bus, this.#line.queue);
     this.#transfers = new TransferGate({ perInstance: TRANSFERS_PER_INSTANCE, overall: config.maxTransfers });
-    this.#inputFiles = new InputFiles(storage, this.#transfers);
-    const shared = { ...parts, recorder: this.#recorder, runs: this.#runs };
+    this.#inputFiles = new InputFiles({ ...parts, transfers: this.#transfers });
+    this.#storageWatch = new StorageWatch({
+      ...parts,
+      background: this.#background,
+      signal: this.#ended.signal,
+    });
+    const shared = {
+      ...parts,
+      recorder: this.#recorder,
+      runs: this.#runs,
+      storageWatch: this.#storageWatch,
+    };
     const begin = (adopted: Adopted): void => this.#begin(adopted);
     this.#dispatcher = new Dispatcher({ ...shared, line: this.#line, news: this.#news, begin }, term);
     this.#rows = new RowsCheck(
@@ -161,6 +173,7 @@ export class LeaderTerm {
         bus: this.#runBus,
         recorder: this.#recorder,
         inputFiles: this.#inputFiles,
+        storageWatch: this.#storageWatch,
         transfers: this.#transfers,
         fleetId: fleet.id,
         isBusy: (instanceId) => this.#runs.isBusy(instanceId),

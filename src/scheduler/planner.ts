@@ -4,7 +4,7 @@
  * turns. A job that cannot go never holds up jobs of other lanes.
  */
 import type { Needs } from '../domain/capabilities.ts';
-import { blockedReason, isolationReason, retriesReason } from './blocked-reason.ts';
+import { blockedReason, isolationReason, retriesReason, storageReason } from './blocked-reason.ts';
 import type { Candidate } from './candidate.ts';
 import { FairShare, type Shares } from './fair-share.ts';
 import { fullNameOf, type Lane } from './lane.ts';
@@ -22,6 +22,8 @@ export interface PlanState {
   /** Most repeated attempts among the recent dispatches, in percent. */
   readonly retryBudgetPercent: number;
   readonly recent: RecentDispatches;
+  /** Jobs that take files cannot start. */
+  readonly storageAway: boolean;
   /** Whose turn it is among equal instances: an index into `candidates`; comes back in the plan. */
   readonly cursor: number;
   /** Whose turn it is among tenants; comes back in the plan. */
@@ -90,7 +92,8 @@ function placeAll(state: PlanState, draft: Draft, now: number): void {
     if (!turn) return;
     const { job, lane } = turn;
     const wish = { ...turn, needs: needsOf(state, job.needsKey), now };
-    const isHeld = lane.isRetry && !mayRetry(recent, state.retryBudgetPercent);
+    const isHeld =
+      (lane.isRetry && !mayRetry(recent, state.retryBudgetPercent)) || (lane.takesFiles && state.storageAway);
     const seat = isHeld ? null : bestSeat(seats, wish, draft.cursor);
     if (seat) {
       walk.pass(turn);
@@ -138,6 +141,7 @@ function reasonsOf(
     ofClass.set(needsKey, whole);
     const reason =
       whole ??
+      storageReason(lane, state.storageAway) ??
       retriesReason(lane, recent, state.retryBudgetPercent) ??
       isolationReason(lane, needs, state.candidates);
     if (reason !== null) held.set(fullNameOf(lane), reason);

@@ -10,7 +10,7 @@ import { attemptsOfJobs } from '../store/attempts.ts';
 import type { ActiveRun } from './active-run.ts';
 import { insist } from './insist.ts';
 import type { Outcome } from './outcome.ts';
-import { afterFault } from './retry-policy.ts';
+import { afterFault, COUNTED } from './retry-policy.ts';
 
 export interface RetryTuning {
   readonly bounds: BackoffBounds;
@@ -62,15 +62,16 @@ async function decide(
 ): Promise<FailureDecision> {
   const { clock, config } = run.parts;
   const { chargedAttempts: charged, maxAttempts, crashes } = run.subject.job;
-  const outOfMemory = fault.code === 'OUT_OF_MEMORY' ? await timesOutOfMemory(run) : 0;
-  const attempts = { charged, maxAttempts, crashes, outOfMemory };
+  const earlier = await timesSo(run, fault);
+  const attempts = { charged, maxAttempts, crashes, earlier };
   const decision = afterFault(fault, attempts, { bounds, maxCrashes: config.maxCrashes }, random);
   return decision.kind === 'final' ? decision : { ...decision, notBefore: clock.now() + decision.delayMs };
 }
 
-/** Of the attempts before this one. */
-async function timesOutOfMemory(run: ActiveRun): Promise<number> {
+/** How many of the attempts before this one ended alike, where that counts. */
+async function timesSo(run: ActiveRun, { code }: Fault): Promise<number> {
+  if (!COUNTED.has(code)) return 0;
   const { id } = run.subject.job;
   const attempts = (await attemptsOfJobs(run.parts.store.db, 'any', [id])).get(id) ?? [];
-  return attempts.filter((attempt) => attempt.error?.code === 'OUT_OF_MEMORY').length;
+  return attempts.filter((attempt) => attempt.error?.code === code).length;
 }

@@ -4,8 +4,7 @@
  * another one went.
  */
 import type { Needs } from '../domain/capabilities.ts';
-import type { Job } from '../domain/job.ts';
-import { findJobs, type PendingJob, pendingJobs, queueCounts } from '../store/jobs.ts';
+import { findPendingJobs, type PendingJob, pendingJobs, queueCounts } from '../store/jobs.ts';
 import { findNeeds } from '../store/needs.ts';
 import type { Db } from '../store/open.ts';
 import { PendingQueue } from './pending-queue.ts';
@@ -67,10 +66,10 @@ export class WaitingLine {
     if (this.#noted.size === 0) return;
     const ids = [...this.#noted];
     this.#noted.clear();
-    const found = new Map((await findJobs(this.#db, 'any', ids)).map((job) => [job.id, job]));
+    const found = new Map((await findPendingJobs(this.#db, ids)).map((job) => [job.id, job]));
     for (const id of ids) {
       const job = found.get(id);
-      if (job?.status === 'PENDING') this.queue.put(toPending(job), now);
+      if (job) this.queue.put(job, now);
       else this.queue.remove(id);
     }
   }
@@ -93,13 +92,6 @@ export class WaitingLine {
       this.#needs = new Map([...this.#needs].filter(([key]) => waiting.has(key)));
     }
   }
-}
-
-function toPending(job: Job): PendingJob {
-  const { id, tenant, seq, priority, needsKey, createdAt, notBefore, deadlineAt } = job;
-  const { timeoutMs, attemptCount, chargedAttempts, crashes, maxAttempts, instanceId: lastInstanceId } = job;
-  const place = { id, tenant, seq, priority, needsKey, createdAt, notBefore, deadlineAt };
-  return { ...place, timeoutMs, attemptCount, chargedAttempts, crashes, maxAttempts, lastInstanceId };
 }
 
 function same(a: PendingJob | undefined, b: PendingJob): boolean {

@@ -170,11 +170,12 @@ export interface PendingJob {
   readonly maxAttempts: number;
   /** Where its last attempt ran; null before the first. */
   readonly lastInstanceId: string | null;
+  /** Stored files its graph takes. */
+  readonly fileCount: number;
 }
 
-/** The waiting jobs of every tenant in the order priority, arrival. */
-export async function pendingJobs(db: Db, limit?: number): Promise<PendingJob[]> {
-  let query = db
+function selectPending(db: Db) {
+  return db
     .selectFrom('jobs')
     .select([
       'id',
@@ -192,10 +193,30 @@ export async function pendingJobs(db: Db, limit?: number): Promise<PendingJob[]>
       'max_attempts as maxAttempts',
       'instance_id as lastInstanceId',
     ])
-    .where('status', '=', PENDING)
-    .orderBy('priority', 'desc')
-    .orderBy('created_at')
-    .orderBy('id');
+    .select((eb) =>
+      eb
+        .selectFrom('job_files')
+        .select((files) => files.fn.countAll<number>().as('n'))
+        .whereRef('job_files.job_id', '=', 'jobs.id')
+        .$asScalar()
+        .$notNull()
+        .as('fileCount'),
+    )
+    .where('status', '=', PENDING);
+}
+
+const selectPendingJobs = statement((q, p: { ids: readonly string[] }) =>
+  selectPending(q).where('id', 'in', p.ids),
+);
+
+/** Those of the jobs that wait, in no order. */
+export async function findPendingJobs(db: Db, ids: readonly string[]): Promise<PendingJob[]> {
+  return ids.length === 0 ? [] : (await selectPendingJobs(db, { ids })).rows;
+}
+
+/** The waiting jobs of every tenant in the order priority, arrival. */
+export async function pendingJobs(db: Db, limit?: number): Promise<PendingJob[]> {
+  let query = selectPending(db).orderBy('priority', 'desc').orderBy('created_at').orderBy('id');
   if (limit !== undefined) query = query.limit(limit);
   return query.execute();
 }

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { blockedReason, isolationReason, retriesReason } from '../../src/scheduler/blocked-reason.ts';
+import {
+  blockedReason,
+  isolationReason,
+  retriesReason,
+  storageReason,
+} from '../../src/scheduler/blocked-reason.ts';
 import type { Candidate } from '../../src/scheduler/candidate.ts';
 import { candidate as plain } from './candidate.ts';
 
@@ -75,7 +80,14 @@ describe('the reason a class of jobs is left waiting', () => {
 });
 
 describe('the reason a lane is held back', () => {
-  const lane = { tenant: 't', needsKey: 'key', isRetry: false, isSuspect: false, avoids: null };
+  const lane = {
+    tenant: 't',
+    needsKey: 'key',
+    isRetry: false,
+    isSuspect: false,
+    avoids: null,
+    takesFiles: false,
+  };
   const recent = { all: 40, retries: 4 };
 
   it('names the limit of repeated attempts, once it is reached and to those alone', () => {
@@ -85,6 +97,13 @@ describe('the reason a lane is held back', () => {
     );
     expect(retriesReason(lane, recent, 10)).toBeNull();
     expect(retriesReason(retry, { all: 59, retries: 5 }, 10)).toBeNull();
+  });
+
+  it('names storage that is away to jobs that take files, and to those alone', () => {
+    const files = { ...lane, takesFiles: true };
+    expect(storageReason(files, true)).toBe('the storage of the gateway does not answer');
+    expect(storageReason(files, false)).toBeNull();
+    expect(storageReason(lane, true)).toBeNull();
   });
 
   it('says that a suspect waits for an empty instance, unless it merely waits for a place', () => {

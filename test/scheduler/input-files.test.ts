@@ -30,11 +30,14 @@ function stored(open: BlobStore['open']): BlobStore {
 }
 const everything = stored(async () => ({ stream: Readable.from([]), total: 0 }));
 
-const gate = () => new TransferGate({ perInstance: 4, overall: 32 });
+function filesOf(storage: BlobStore, mostKnown = 10): InputFiles {
+  const transfers = new TransferGate({ perInstance: 4, overall: 32 });
+  return new InputFiles({ storage, transfers, clock: hurriedClock(100), mostKnown });
+}
 
 describe('files for instances', () => {
   it('are uploaded once to each instance, also when two jobs want them at once', async () => {
-    const files = new InputFiles(everything, gate());
+    const files = filesOf(everything);
     const [a, b] = [instance('a'), instance('b')];
     const twice = await Promise.all([
       files.handOver(a.member, 'default', ref(1)),
@@ -72,48 +75,53 @@ describe('files for instances', () => {
       return { ok: true, value: { filename, subfolder: '', type: 'input' } } as const;
     };
     const member = { id: 'a', http: { upload } } as unknown as Member;
-    const files = new InputFiles(storage, gate(), 10, hurriedClock(1000));
+    const files = filesOf(storage);
     expect(await files.handOver(member, 'default', ref(1))).toMatchObject({ kind: 'there' });
     expect(answers).toEqual([]);
   });
 
-  it('are given up as not handed over when storage stays away, which is no verdict on the file either', async () => {
-    let opened = 0;
-    const open = async () => {
-      opened++;
-      throw new StorageUnavailable('the object store failed');
-    };
-    const files = new InputFiles(stored(open), gate(), 10, hurriedClock(1000));
-    const result = await files.handOver(instance('a').member, 'default', ref(1));
-    expect(result).toMatchObject({ kind: 'failed', failure: { reason: 'reset' } });
-    expect(opened).toBe(30);
-  });
+  it.each([
+    ['object store', new StorageUnavailable('the object store failed')],
+    ['disk', Object.assign(new Error('EIO: i/o error'), { code: 'EIO' })],
+  ])(
+    'cannot be read when the %s stays away, which is no verdict on the file or the instance',
+    async (_, away) => {
+      let asked = 0;
+      const fails = async () => {
+        asked++;
+        throw away;
+      };
+      const files = filesOf({ open: fails, toBuffer: fails } as unknown as BlobStore);
+      const { member, uploaded } = instance('a');
+      const unreadable = { kind: 'unreadable', reason: away.message };
+      expect(await files.handOver(member, 'default', ref(1))).toEqual(unreadable);
+      expect(asked).toBeGreaterThan(1);
+      expect(await files.toText('default', { ...ref(1), as: 'base64' })).toEqual(unreadable);
+      expect(uploaded).toEqual([]);
+    },
+  );
 
-  it('are tried again after storage failed, which is no verdict on the file', async () => {
-    let opened = 0;
+  it('are asked for again after storage was away: nothing of that is remembered', async () => {
+    let isAway = true;
     const storage = stored(async () => {
-      opened++;
-      if (opened === 1) throw new Error('the disk is gone');
+      if (isAway) throw new StorageUnavailable('the object store failed');
       return { stream: Readable.from([]), total: 0 };
     });
-    const files = new InputFiles(storage, gate());
+    const files = filesOf(storage);
     const { member } = instance('a');
-    const first = await files.handOver(member, 'default', ref(1));
-    expect(first).toMatchObject({ kind: 'failed', failure: { reason: 'reset' } });
+    expect(await files.handOver(member, 'default', ref(1))).toMatchObject({ kind: 'unreadable' });
+    isAway = false;
     expect(await files.handOver(member, 'default', ref(1))).toMatchObject({ kind: 'there' });
   });
 
   it('are gone when storage has none of them', async () => {
-    const files = new InputFiles(
-      stored(async () => null),
-      gate(),
-    );
+    const files = filesOf(stored(async () => null));
     const { member } = instance('a');
     expect(await files.handOver(member, 'default', ref(1))).toEqual({ kind: 'gone' });
   });
 
   it('are remembered in bounded memory, the latest longest', async () => {
-    const files = new InputFiles(everything, gate(), 3);
+    const files = filesOf(everything, 3);
     const { member, uploaded } = instance('a');
     for (const n of [1, 2, 3, 4]) await files.handOver(member, 'default', ref(n));
     await files.handOver(member, 'default', ref(4));
@@ -126,7 +134,7 @@ describe('files for instances', () => {
     let now = 0;
     let most = 0;
     const open = async () => ({ stream: Readable.from([]), total: 0 });
-    const files = new InputFiles(stored(open), gate());
+    const files = filesOf(stored(open));
     const { member } = instance('a');
     const upload = member.http.upload;
     const counted: typeof upload = async (...args) => {

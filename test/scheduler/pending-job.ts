@@ -16,6 +16,7 @@ export function pendingJob(fields: Partial<PendingJob> & { readonly id: string }
     crashes: 0,
     maxAttempts: 3,
     lastInstanceId: null,
+    fileCount: 0,
     ...fields,
   };
 }

@@ -58,6 +58,7 @@ export class PlanWorld {
         maxConcurrentJobs: null,
         retryBudgetPercent: PERCENT,
         recent: this.#count.recent(this.now),
+        storageAway: false,
         cursor: this.#cursor,
         shares: this.#shares,
       },

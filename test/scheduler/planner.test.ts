@@ -36,6 +36,7 @@ function state(jobs: readonly PendingJob[], fields: Partial<PlanState>): PlanSta
     maxConcurrentJobs: null,
     retryBudgetPercent: 10,
     recent: { all: 0, retries: 0 },
+    storageAway: false,
     cursor: 0,
     shares: EVEN_SHARES,
     ...fields,
@@ -203,6 +204,19 @@ describe('the planner', () => {
     const planned = plan(state([pendingJob({ id: 'j' })], { candidates: [busy] }), NOW);
     expect(planned.assignments).toEqual([]);
     expect(planned.blocked.get('any')).toBeNull();
+  });
+
+  it('starts nothing that takes files while storage is away, says so, and lets the rest of its class pass', () => {
+    const files = [1, 2].map((n) => pendingJob({ id: `files${n}`, fileCount: n, priority: 10 }));
+    const fleet = [candidate({ id: 'a', capacity: 4 })];
+    const away = { candidates: fleet, storageAway: true };
+    const held = plan(state(files, away), NOW);
+    expect(held.assignments).toEqual([]);
+    expect(held.blocked.get('any')).toBe('the storage of the gateway does not answer');
+    const mixed = plan(state([...files, pendingJob({ id: 'none' })], away), NOW);
+    expect(mixed.assignments.map(({ jobId }) => jobId)).toEqual(['none']);
+    const there = plan(state(files, { candidates: fleet }), NOW);
+    expect(there.assignments.map(({ jobId }) => jobId)).toEqual(['files1', 'files2']);
   });
 
   it('plans among 100,000 waiting jobs without looking at each of them', () => {

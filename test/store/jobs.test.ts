@@ -7,6 +7,7 @@ import { upsertConfigured } from '../../src/store/instances.ts';
 import {
   countJobs,
   findJobs,
+  findPendingJobs,
   type JobCursor,
   jobStats,
   pageJobs,
@@ -187,6 +188,18 @@ describe.each(ENGINES)('on %s', (engine) => {
       const ids = (await pendingJobs(temp.store.db)).map((job) => job.id);
       expect(ids).toEqual(['first', 'second', 'third']);
       expect((await pendingJobs(temp.store.db, 1)).map((job) => job.id)).toEqual(['first']);
+    });
+
+    it('says how many files each takes, and is asked for single jobs, of which only those that wait are told', async () => {
+      const { db } = temp.store;
+      const files = ['a', 'b'].map((sha256) => ({ job_id: 'second', tenant: 'b', sha256 }));
+      await db.insertInto('job_files').values(files).execute();
+      const counts = (await pendingJobs(db)).map(({ fileCount }) => fileCount);
+      expect(counts).toEqual([0, 2, 0]);
+      expect(await findPendingJobs(db, ['running', 'second', 'nothing'])).toEqual([
+        (await pendingJobs(db))[1],
+      ]);
+      expect(await findPendingJobs(db, [])).toEqual([]);
     });
 
     it('tells the place of each waiting job among those of all tenants', async () => {

@@ -1,5 +1,6 @@
 /** A blob store whose disk can be full, or broken, or away at will. Everything else is the store it wraps. */
 import type { BlobStore, PutOptions, PutResult } from '../../src/storage/blob-store.ts';
+import { StorageUnavailable } from '../../src/storage/s3-problem.ts';
 
 export type Room = 'enough' | 'none' | 'broken' | 'away';
 
@@ -15,15 +16,21 @@ export class FullStorage implements BlobStore {
 
   start = (): Promise<void> => this.#store.start();
   stop = (): Promise<void> => this.#store.stop();
-  open: BlobStore['open'] = (...args) => this.#store.open(...args);
-  toBuffer: BlobStore['toBuffer'] = (...args) => this.#store.toBuffer(...args);
-  stat: BlobStore['stat'] = (...args) => this.#store.stat(...args);
+  open: BlobStore['open'] = async (...args) => this.#there().open(...args);
+  toBuffer: BlobStore['toBuffer'] = async (...args) => this.#there().toBuffer(...args);
+  stat: BlobStore['stat'] = async (...args) => this.#there().stat(...args);
   remove: BlobStore['remove'] = (...args) => this.#store.remove(...args);
   list: BlobStore['list'] = (...args) => this.#store.list(...args);
   sweepStaging: BlobStore['sweepStaging'] = (...args) => this.#store.sweepStaging(...args);
 
   async freeBytes(): Promise<number | null> {
-    return this.room === 'enough' ? this.#store.freeBytes() : 0;
+    return this.room === 'none' || this.room === 'broken' ? 0 : this.#there().freeBytes();
+  }
+
+  /** One that is away cannot be read either. */
+  #there(): BlobStore {
+    if (this.room !== 'away') return this.#store;
+    throw new StorageUnavailable('the object store failed: TimeoutError');
   }
 
   /** As a full disk: the bytes are read, some of them at least, before it turns out that they do not fit. */

@@ -18,6 +18,7 @@ import { createHealthReporter } from './graphql/health-report.ts';
 import { createHealthServer } from './http/health-server.ts';
 import { createRecorder } from './jobs/recorder.ts';
 import { createRetention } from './jobs/retention.ts';
+import { systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import type { Service } from './lib/service.ts';
 import { createScheduler, type Scheduler } from './scheduler/scheduler.ts';
@@ -33,10 +34,18 @@ export interface App extends Service {
   readonly url: string;
 }
 
-/** Opens the store and builds the gateway; nothing listens before `start`. @throws when the data folder is taken. */
-export async function createApp(config: Config, logger: Logger, crashAt = neverCrash): Promise<App> {
+/**
+ * Opens the store and builds the gateway; nothing listens before `start`. @throws when the data folder is taken; the
+ * signal's reason when it aborts while the database is waited for.
+ */
+export async function createApp(
+  config: Config,
+  logger: Logger,
+  crashAt = neverCrash,
+  signal?: AbortSignal,
+): Promise<App> {
   const workflows = loadWorkflows(config.workflowsDir ?? SHIPPED_WORKFLOWS);
-  const ground = await openGround(config, logger, crashAt);
+  const ground = await openGround(config, logger, crashAt, signal);
   try {
     return await compose(ground, workflows);
   } catch (error) {
@@ -48,8 +57,9 @@ export async function createApp(config: Config, logger: Logger, crashAt = neverC
 async function compose(ground: Ground, workflows: WorkflowRegistry): Promise<App> {
   const { config, store, clock, bus, storage } = ground;
   const recorder = createRecorder(ground);
+  const wall = (): number => systemClock.now();
   const scheduler =
-    config.role === 'api' ? null : createScheduler({ ...ground, recorder, fleet: createFleet(ground) });
+    config.role === 'api' ? null : createScheduler({ ...ground, recorder, fleet: createFleet(ground), wall });
   const { jobRetentionMs: retentionMs, cleanupIntervalMs: intervalMs } = config;
   const leads = (): boolean => scheduler?.leads() ?? false;
   const retention = createRetention({ ...ground, recorder, retentionMs, intervalMs, mayRun: leads });

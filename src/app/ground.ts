@@ -27,14 +27,23 @@ export interface Ground {
   readonly crashAt: CrashHook;
 }
 
-/** Opens the store; nothing else runs yet. @throws when the store cannot be opened, or a URL is not served. */
-export async function openGround(config: Config, logger: Logger, crashAt: CrashHook): Promise<Ground> {
+/**
+ * Opens the store; nothing else runs yet. @throws when the store cannot be opened, or a URL is not served; the signal's
+ * reason when it aborts while the database is waited for.
+ */
+export async function openGround(
+  config: Config,
+  logger: Logger,
+  crashAt: CrashHook,
+  signal?: AbortSignal,
+): Promise<Ground> {
   const store = await openStore({
     url: config.databaseUrl,
     dataDir: config.dataDir,
     synchronous: config.databaseSynchronous,
     poolMax: config.databasePoolMax,
     logger,
+    signal,
   });
   try {
     const clock = await createStoreClock(store, systemClock, logger);

@@ -1,5 +1,5 @@
 /** `comfyfleet serve`: the gateway, or the part of it that ROLE says, until it is asked to stop. */
-import { createApp } from '../app.ts';
+import { type App, createApp } from '../app.ts';
 import type { Config } from '../config.ts';
 import type { CrashHook } from '../domain/crash-points.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -11,7 +11,11 @@ export async function serve(
   signal: AbortSignal,
   crashAt: CrashHook,
 ): Promise<void> {
-  const app = await createApp(config, logger, crashAt);
+  const app = await unlessStopped(signal, createApp(config, logger, crashAt, signal));
+  if (!app) {
+    logger.info('comfyfleet was asked to stop before it served');
+    return;
+  }
   await app.start();
   const { url } = app;
   const { role, comfyuiInstances } = config;
@@ -23,4 +27,12 @@ export async function serve(
   logger.info('comfyfleet is stopping');
   await app.stop();
   logger.info('comfyfleet has stopped');
+}
+
+/** Null when the signal ended the making; a failure of its own is thrown also then. */
+function unlessStopped(signal: AbortSignal, making: Promise<App>): Promise<App | null> {
+  return making.catch((error: unknown) => {
+    if (signal.aborted && error === signal.reason) return null;
+    throw error;
+  });
 }

@@ -27,7 +27,7 @@ export interface StoreOptions {
   readonly clock?: Clock | undefined;
   /** Spreads what is tried again; answers numbers in [0, 1). */
   readonly random?: (() => number) | undefined;
-  /** Ends the waiting for a database that does not answer yet. */
+  /** Ends the waiting for a database that does not answer yet; opening then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -7,7 +7,7 @@ export interface ReachParts {
   readonly url: string;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Ends the waiting. */
+  /** Ends the waiting, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -40,13 +40,14 @@ export async function reachDatabase<T>(parts: ReachParts, work: () => Promise<T>
       if (refusal) throw new Error(`the database at ${host} ${refusal} (${reason})`);
       if (storeTrouble(error) !== 'unavailable') throw error;
       const now = clock.monotonic();
-      if (now - since >= PATIENCE_MS || signal?.aborted) throw unreachable(host, reason, now - since);
+      if (now - since >= PATIENCE_MS) throw unreachable(host, reason, now - since);
       if (now - toldAt >= TELL_EVERY_MS) {
         toldAt = now;
         logger.warn({ host, reason }, 'the database does not answer yet; it is waited for');
       }
     }
     await pause(clock, PAUSE_MS, signal);
+    signal?.throwIfAborted();
   }
 }
 

@@ -1,13 +1,17 @@
 /** The gateway as a process that is asked to stop, or killed, in the middle of a job: nothing is lost, nothing runs twice. */
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { NetworkError } from 'graphql-sse';
 import { createClient } from 'graphql-ws';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
+import { freePort } from '../../chaos/ports.ts';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts';
-import { startGatewayProcess } from '../support/gateway-process.ts';
+import { runMain, startGatewayProcess } from '../support/gateway-process.ts';
 import { TestClient } from '../support/graphql-client.ts';
 import { sleepGraph } from '../support/graphs.ts';
 import { ended, followEvents, jobThat, submitGraph, submitted } from '../support/jobs.ts';
@@ -33,6 +37,31 @@ function clientOf(url: string): TestClient {
   onTestFinished(() => client.close());
   return client;
 }
+
+describe('a gateway that is asked to stop while it waits for its database', () => {
+  it('ends at once, in order, and says so in one line', async () => {
+    const { dataDir } = await rig();
+    const port = await freePort();
+    const env = {
+      PORT: '0',
+      DATA_DIR: dataDir,
+      LOG_LEVEL: 'info',
+      DATABASE_URL: `postgres://nobody@127.0.0.1:${port}/x`,
+    };
+    const child = runMain(['serve'], env);
+    const [lines, complaints]: [string[], string[]] = [[], []];
+    child.stderr?.on('data', (chunk: Buffer) => complaints.push(chunk.toString()));
+    const exited = once(child, 'exit');
+    for await (const line of createInterface({ input: child.stdout as Readable })) {
+      lines.push(line);
+      if (line.includes('it is waited for') && !child.killed) child.kill('SIGTERM');
+    }
+    expect(await exited).toEqual([0, null]);
+    expect(lines.at(-1)).toContain('comfyfleet was asked to stop before it served');
+    expect(lines.filter((line) => !line.includes('it is waited for'))).toHaveLength(1);
+    expect(complaints).toEqual([]);
+  });
+});
 
 describe('a gateway that is asked to stop while a job runs', () => {
   it('closes its subscriptions so that clients come back, leaves the run alone, and finishes the job after the next start (F9)', async () => {

@@ -6,6 +6,7 @@ import type { Issue } from '../jobs/sources.ts';
 import type { SubmitRequest } from '../jobs/submission.ts';
 import { MAX_WAIT_MS } from '../jobs/waiter.ts';
 import type { JsonObject } from '../lib/json.ts';
+import { storeTrouble } from '../store/retryable.ts';
 import type { Builder } from './builder.ts';
 import type { GraphqlContext } from './context.ts';
 import type { FailureRefs } from './failure-types.ts';
@@ -151,9 +152,21 @@ function waitIssue(waitMs: number | null | undefined): Issue | null {
   return { path: ['waitMs'], message: 'must not be negative' };
 }
 
-/** Not bound to the client's connection: whoever leaves cancels nothing, and the answer is made all the same. */
+/**
+ * Not bound to the client's connection: whoever leaves cancels nothing, and the answer is made all the same. The job is
+ * kept already: a store that is away must not make of it an error, which clients answer by submitting once more.
+ */
 async function settled(context: GraphqlContext, job: Job, waitMs: number): Promise<Job> {
   if (waitMs === 0 || hasEnded(job.status)) return job;
-  const { services, viewer, shutdown } = context;
-  return (await services.waiter.untilEnded(viewer, job.id, waitMs, shutdown)) ?? job;
+  const { services, viewer, shutdown, log } = context;
+  try {
+    return (await services.waiter.untilEnded(viewer, job.id, waitMs, shutdown)) ?? job;
+  } catch (error) {
+    if (storeTrouble(error) === null) throw error;
+    log.warn(
+      { err: error, job: job.id },
+      'how the job stands could not be read: answered as it was submitted',
+    );
+    return job;
+  }
 }

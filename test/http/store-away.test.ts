@@ -65,6 +65,16 @@ describe('while the database is away (F31)', () => {
     expect(await jobCount()).toBe(1);
   });
 
+  it('a job that was accepted is answered as such, though its end cannot be waited for', async () => {
+    const waiting = submit({ ...INPUT, waitMs: 1500 });
+    await eventually(async () => (await jobCount()) === 1);
+    await database.proxy.down();
+    gateway.bus.missed();
+    const answer = await waiting;
+    expect(answer.errors).toBeUndefined();
+    expect(answer.data).toMatchObject({ submitJob: { __typename: 'SubmitJobSuccess' } });
+  });
+
   it('answers over HTTP as GraphQL does: the operation failed, the request did not', async () => {
     await database.proxy.down();
     const { status } = await fetch(gateway.graphqlUrl, {

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createWaiter, type Waiter } from '../../src/jobs/waiter.ts';
+import type { Db } from '../../src/store/open.ts';
+import { eventually } from '../support/eventually.ts';
 import { ENGINES } from '../support/temp-store.ts';
 import { flush } from '../support/virtual-clock.ts';
 import { openRig, type Rig, stranger, viewer } from './submission-rig.ts';
@@ -27,6 +29,57 @@ describe.each(ENGINES)('on %s', (engine) => {
     while (rig.bus.topicCount === 0) await flush();
     await flush();
   }
+
+  /** Waits on a store that can be taken away; `reads` counts how often it was asked. */
+  function shaky() {
+    const state: { away: Error | null; reads: number } = { away: null, reads: 0 };
+    const store = {
+      get db(): Db {
+        state.reads += 1;
+        if (state.away) throw state.away;
+        return rig.store.db;
+      },
+    };
+    return { state, waiter: createWaiter({ ...rig, store }) };
+  }
+  const AWAY = Object.assign(new Error('terminating connection'), { code: '57P01' });
+
+  describe('waiting while the store goes away', () => {
+    it('goes on reading, and ends with the job once the store is back', async () => {
+      const { state, waiter } = shaky();
+      const waiting = waiter.untilEnded(viewer, jobId, 30_000);
+      await listening();
+      state.away = AWAY;
+      await eventually(() => {
+        rig.bus.missed();
+        return state.reads > 1;
+      });
+      await rig.clock.advance(3_000);
+      expect(state.reads).toBeGreaterThan(4);
+      state.away = null;
+      await rig.recorder.cancel(viewer, jobId);
+      await rig.clock.advance(1_000);
+      expect(await waiting).toMatchObject({ status: 'CANCELED' });
+    });
+
+    it('gives up when its time is over, after a last look', async () => {
+      const { state, waiter } = shaky();
+      state.away = AWAY;
+      const waiting = waiter.untilEnded(viewer, jobId, 1_500);
+      const refused = expect(waiting).rejects.toBe(AWAY);
+      await rig.clock.advance(1_499);
+      const { reads } = state;
+      await rig.clock.advance(1);
+      await refused;
+      expect(state.reads).toBe(reads + 1);
+    });
+
+    it('does not wait on what will not pass', async () => {
+      const { state, waiter } = shaky();
+      state.away = new Error('no such column');
+      await expect(waiter.untilEnded(viewer, jobId, 30_000)).rejects.toBe(state.away);
+    });
+  });
 
   describe('waiting for the end of a job', () => {
     it('ends with the job when it ends', async () => {

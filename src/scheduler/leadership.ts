@@ -1,7 +1,8 @@
 /**
  * The lease that makes this process the leader, renewed by a loop of its own, so that no long step of work delays that. Its
  * term fences what an earlier leader still tries to write; what cannot be fenced, a request to an instance, is not begun
- * once the lease may have run out by our own monotonic time, however long this process slept.
+ * once the lease may have run out by our own time, however long this process or its machine slept: monotonic time goes on
+ * while a process is stopped, the wall clock also while a machine is suspended. Either can only end the trust earlier.
  *
  *   standby ── take ──▶ leading ── no renewal worked in time, or another took over ──▶ standby
  */
@@ -20,11 +21,18 @@ export interface LeadershipOptions {
   /** How long the lease lasts unless it is renewed, in ms. */
   readonly ttlMs: number;
   readonly logger: Logger;
+  /** Time of this machine's wall, epoch ms, which goes on while the machine is suspended; default: it never is. */
+  readonly wall?: (() => number) | undefined;
   /** Called at once when a term ends otherwise than by `release`. Must not throw. */
   readonly onOver: () => void;
 }
 
 type Answer = 'kept' | 'over' | 'none';
+
+interface Times {
+  readonly monotonic: number;
+  readonly wall: number;
+}
 
 export class Leadership implements Service {
   readonly #options: LeadershipOptions;
@@ -32,6 +40,7 @@ export class Leadership implements Service {
   #term: number | null = null;
   /** When the last renewal that worked was begun: at the latest then the row's time began. */
   #renewedAt = Number.NEGATIVE_INFINITY;
+  #wallAtRenewal = 0;
   #isOverdue = false;
   #doubt: Timer | undefined;
 
@@ -54,7 +63,8 @@ export class Leadership implements Service {
 
   /** No other process can lead now. Asked before everything that cannot be undone. */
   trusted(): boolean {
-    return this.#term !== null && this.#options.clock.monotonic() < this.#trustedUntil;
+    if (this.#term === null || this.#options.clock.monotonic() >= this.#trustedUntil) return false;
+    return this.#wall() - this.#wallAtRenewal < this.#trustMs;
   }
 
   /** Renews from now on whatever was taken. */
@@ -72,7 +82,7 @@ export class Leadership implements Service {
   async take(): Promise<number | null> {
     const { db, clock, holder, ttlMs } = this.#options;
     this.#forget();
-    const begunAt = clock.monotonic();
+    const begunAt = this.#times();
     this.#term = await takeTerm(db, LEADER_LEASE, holder, clock.now(), ttlMs);
     if (this.#term === null) return null;
     this.#trustFrom(begunAt);
@@ -91,16 +101,27 @@ export class Leadership implements Service {
   }
 
   /** The lease is distrusted a fifth of its time early: clocks drift, and a request begun now arrives a moment later. */
+  get #trustMs(): number {
+    return this.#options.ttlMs * 0.8;
+  }
+
   get #trustedUntil(): number {
-    return this.#renewedAt + this.#options.ttlMs * 0.8;
+    return this.#renewedAt + this.#trustMs;
+  }
+
+  #wall(): number {
+    return this.#options.wall?.() ?? 0;
+  }
+
+  #times(): Times {
+    return { monotonic: this.#options.clock.monotonic(), wall: this.#wall() };
   }
 
   async #renew(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
     const term = this.#term;
     if (term === null) return;
     if (!this.trusted()) return this.#end('the lease was not renewed in time');
-    const begunAt = clock.monotonic();
+    const begunAt = this.#times();
     const answer = await this.#ask(term, signal);
     if (this.#term !== term) return;
     if (answer === 'over') return this.#end('another process leads this fleet now');
@@ -127,9 +148,10 @@ export class Leadership implements Service {
     return answer;
   }
 
-  #trustFrom(begunAt: number): void {
+  #trustFrom({ monotonic, wall }: Times): void {
     const { clock } = this.#options;
-    this.#renewedAt = begunAt;
+    this.#renewedAt = monotonic;
+    this.#wallAtRenewal = wall;
     this.#isOverdue = false;
     this.#doubt?.cancel();
     this.#doubt = clock.after(Math.max(0, Math.ceil(this.#trustedUntil - clock.monotonic())), () => {

@@ -36,9 +36,13 @@ export class RowsCheck {
   async checkInTime(): Promise<void> {
     const { db, clock, everyMs, runs, notWanted, resume } = this.#parts;
     if (clock.monotonic() - this.#checkedAt < everyMs) return;
+    // before the read: news that are lost meanwhile are asked for once more
     this.#checkedAt = clock.monotonic();
     // those of an older term too, which a transaction under way at the takeover may have left
-    const open = await claimOpenAttempts(db, this.#term);
+    const open = await claimOpenAttempts(db, this.#term).catch((error: unknown) => {
+      this.distrust();
+      throw error;
+    });
     for (const attempt of open) if (attempt.jobStatus !== 'PROCESSING') notWanted(attempt.jobId);
     const orphans = open.filter((attempt) => !runs.has(attempt.id));
     // seen twice: the first time its run may just have ended

@@ -34,4 +34,6 @@ export interface SchedulerOptions {
     >;
   readonly logger: Logger;
   readonly crashAt?: CrashHook | undefined;
+  /** Of this machine, epoch ms: shows that it was suspended. */
+  readonly wall?: (() => number) | undefined;
 }

@@ -45,7 +45,7 @@ class FleetScheduler implements Scheduler {
   #held = false;
 
   constructor(options: SchedulerOptions) {
-    const { store, clock, ids, logger, fleet, config } = options;
+    const { store, clock, ids, logger, fleet, config, wall } = options;
     this.#options = options;
     this.#background = new Background(logger);
     this.#leadership = new Leadership({
@@ -54,6 +54,7 @@ class FleetScheduler implements Scheduler {
       holder: ids(),
       ttlMs: config.leaseTtlMs,
       logger,
+      wall,
       onOver: () => {
         // the loop may be in the middle of a long step
         this.#present?.abandon();

@@ -46,13 +46,17 @@ export class WaitingLine {
   async refresh(now: number, tick: number): Promise<void> {
     await this.#readNoted(now);
     if (tick - this.#countedAt >= COUNT_EVERY_MS) {
-      this.#countedAt = tick;
       const { pending } = await queueCounts(this.#db);
+      this.#countedAt = tick;
       if (pending !== this.queue.size) this.distrust();
     }
     if (tick - this.#loadedAt >= this.#reloadEveryMs()) {
+      // before the read: news that are lost meanwhile are asked for once more
       this.#loadedAt = tick;
-      await this.#reload(now);
+      await this.#reload(now).catch((error: unknown) => {
+        this.distrust();
+        throw error;
+      });
     }
     this.queue.ripen(now);
     await this.#readNeeds();
@@ -66,7 +70,11 @@ export class WaitingLine {
     if (this.#noted.size === 0) return;
     const ids = [...this.#noted];
     this.#noted.clear();
-    const found = new Map((await findPendingJobs(this.#db, ids)).map((job) => [job.id, job]));
+    const jobs = await findPendingJobs(this.#db, ids).catch((error: unknown) => {
+      for (const id of ids) this.#noted.add(id);
+      throw error;
+    });
+    const found = new Map(jobs.map((job) => [job.id, job]));
     for (const id of ids) {
       const job = found.get(id);
       if (job) this.queue.put(job, now);

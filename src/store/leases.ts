@@ -7,6 +7,9 @@ import { statement } from './statement.ts';
 /** Whose holder is the leader of the fleet. */
 export const LEADER_LEASE = 'scheduler';
 
+/** No lease that runs ends so early. */
+const GIVEN_BACK = 0;
+
 /**
  * Takes the lease when it is free, has run out, or is the holder's own; its term is greater than any before.
  * Null: another holder has it. `now` in epoch ms; where processes share the store its own clock is asked instead.
@@ -36,7 +39,10 @@ export async function takeTerm(
   return row?.term ?? null;
 }
 
-/** Keeps the lease for `ttlMs` more; false when the term is over because another holder took it. */
+/**
+ * Keeps the lease for `ttlMs` more; false when the term is over because another holder took it, or it was given back (what
+ * comes late must not take it back).
+ */
 export async function renewTerm(
   db: Db,
   name: string,
@@ -49,6 +55,7 @@ export async function renewTerm(
     .set({ expires_at: sql<number>`${storeNow(db, now)} + ${sql.lit(ttlMs)}` })
     .where('name', '=', name)
     .where('term', '=', term)
+    .where('expires_at', '>', GIVEN_BACK)
     .executeTakeFirstOrThrow();
   return result.numUpdatedRows > 0n;
 }
@@ -57,7 +64,7 @@ export async function renewTerm(
 export async function releaseTerm(db: Db, name: string, term: number): Promise<void> {
   await db
     .updateTable('leases')
-    .set({ expires_at: 0 })
+    .set({ expires_at: GIVEN_BACK })
     .where('name', '=', name)
     .where('term', '=', term)
     .execute();

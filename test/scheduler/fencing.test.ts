@@ -151,7 +151,7 @@ describe('two processes on one database, one of which slept past its lease (F36,
     const another = await gateway.bootAnother();
     const id = await running(gateway, steps);
     const [{ term: before } = { term: 0 }] = await gateway.attempts(id);
-    const sleeper = withoutLease(gateway.store.db);
+    const sleeper = withoutLease(gateway.store.vital);
     const written: string[] = [];
     gateway.store.onQuery((sql) => {
       if (WRITES_OF_A_LEADER.test(sql)) written.push(sql);
@@ -160,7 +160,7 @@ describe('two processes on one database, one of which slept past its lease (F36,
     clock.leap(2 * LEASE_TTL_MS);
     await flush();
     heard.length = 0;
-    await another.store.db.updateTable('leases').set({ expires_at: 0 }).execute();
+    await another.store.db.updateTable('leases').set({ expires_at: 1 }).execute();
     await eventually(() => another.scheduler.leads());
     return { gateway, another, id, before, sleeper, written, heard };
   }

@@ -22,10 +22,10 @@ afterEach(async () => {
   await temp.close();
 });
 
-async function process(holder: string, db = temp.store.db): Promise<Leadership> {
+async function process(holder: string, db = temp.store.db, wall?: () => number): Promise<Leadership> {
   const logger = createLogger('silent');
   const onOver = (): void => void over.push(holder);
-  const leadership = new Leadership({ db, clock, holder, ttlMs: LEASE_TTL_MS, logger, onOver });
+  const leadership = new Leadership({ db, clock, holder, ttlMs: LEASE_TTL_MS, logger, onOver, wall });
   await leadership.start();
   started.push(leadership);
   return leadership;
@@ -37,13 +37,30 @@ function withoutRenewals(answer: () => Promise<never>): { readonly heal: () => v
   const original = db.updateTable;
   Object.assign(db, {
     updateTable: () => ({
-      set: () => ({ where: () => ({ where: () => ({ executeTakeFirstOrThrow: answer }) }) }),
+      set: () => {
+        const query = { where: () => query, executeTakeFirstOrThrow: answer };
+        return query;
+      },
     }),
   });
   return { heal: () => Object.assign(db, { updateTable: original }) };
 }
 
 describe('leadership', () => {
+  it('is not trusted by a machine that was suspended, whose monotonic time stood still meanwhile', async () => {
+    let wall = 1_000_000;
+    const sleeper = await process('a', temp.store.db, () => wall);
+    await sleeper.take();
+    const taken = wall;
+    // a clock that is set back ends nothing
+    wall = taken - 3_600_000;
+    expect(sleeper.trusted()).toBe(true);
+    wall = taken + LEASE_TTL_MS * 0.8 - 1;
+    expect(sleeper.trusted()).toBe(true);
+    wall = taken + LEASE_TTL_MS * 0.8;
+    expect(sleeper.trusted()).toBe(false);
+  });
+
   it('is of one process at a time, kept for as long as it works, and each term is greater than those before', async () => {
     const first = await process('a');
     const second = await process('b');

@@ -54,3 +54,22 @@ describe('jobs whose hints were all lost', () => {
     expect(waiting()).toEqual(['b']);
   });
 });
+
+describe('news that come while the store does not answer', () => {
+  const failing = () => {
+    const { db } = temp.store;
+    const original = db.executeQuery;
+    Object.assign(db, { executeQuery: () => Promise.reject(new Error('the store is away')) });
+    return () => Object.assign(db, { executeQuery: original });
+  };
+
+  it('of one job are remembered', async () => {
+    await submit('a');
+    line.note('a');
+    const heal = failing();
+    await expect(refresh()).rejects.toThrow('the store is away');
+    heal();
+    await refresh();
+    expect(waiting()).toEqual(['a']);
+  });
+});

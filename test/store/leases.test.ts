@@ -64,6 +64,13 @@ describe('a lease in a shared store', () => {
     expect(await takeTerm(db, 's', 'a', ANY_NOW, MINUTE)).toBe(4);
   });
 
+  it('that was given back is not taken back by a renewal that comes late', async () => {
+    expect(await takeTerm(db, 's', 'a', ANY_NOW, MINUTE)).toBe(1);
+    await releaseTerm(db, 's', 1);
+    expect(await renewTerm(db, 's', 1, ANY_NOW, MINUTE)).toBe(false);
+    expect(await isHeld(db, 's', ANY_NOW)).toBe(false);
+  });
+
   it.each([-600_000, 600_000])('does not ask a host whose clock is %i ms off (F37)', async (offBy) => {
     const wrong = Date.now() + offBy;
     expect(await takeTerm(db, 's', 'a', wrong, MINUTE)).toBe(1);

@@ -6,7 +6,7 @@ import type { Job, JobStatus } from '../domain/job.ts';
 import type { Issue } from '../jobs/sources.ts';
 import type { FileRefusal, NodeProblem, SubmitResult } from '../jobs/submission.ts';
 import { assertNever } from '../lib/assert.ts';
-import { codedError } from './coded-error.ts';
+import { FILE_NOT_TAKEN, passingGraphQLError } from './passing-error.ts';
 import type { ErrorShape } from './refs.ts';
 
 interface Failed<Name extends string> extends ErrorShape {
@@ -76,7 +76,7 @@ export function queueFull(retryAfterMs: number): QueueFullFailure {
   return { __typename: 'QueueFullError', code: 'QUEUE_FULL', message, retryAfterMs };
 }
 
-/** @throws a top-level error when the storage is full, since that is nobody's input. */
+/** @throws a top-level error when the storage is full or away, since that is nobody's input. */
 export function fileFailure(refusal: FileRefusal): FileFailure {
   switch (refusal.kind) {
     case 'invalid':
@@ -112,7 +112,7 @@ export function fileFailure(refusal: FileRefusal): FileFailure {
       };
     }
     case 'storage-unavailable':
-      throw codedError('STORAGE_UNAVAILABLE', 'there is no room to store the file; try again later');
+      throw passingGraphQLError(FILE_NOT_TAKEN);
     default:
       return assertNever(refusal, 'file refusal');
   }

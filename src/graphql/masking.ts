@@ -5,7 +5,7 @@
 import { type ExecutionResult, GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { GraphqlContext } from './context.ts';
-import { passingError } from './passing-error.ts';
+import { passingError, passingGraphQLError } from './passing-error.ts';
 
 /** True for errors that were made for clients: thrown as GraphQLError by us or by graphql itself. */
 function isMeant(error: unknown): boolean {
@@ -27,10 +27,7 @@ export function masked(error: unknown, { log, requestId }: GraphqlContext): Grap
     nodes: error instanceof GraphQLError ? (error.nodes ?? null) : null,
   };
   const passing = passingError(cause);
-  if (passing) {
-    const { message, ...extensions } = passing;
-    return new GraphQLError(message, { ...place, extensions: { ...extensions, requestId } });
-  }
+  if (passing) return passingGraphQLError(passing, { ...place, extensions: { requestId } });
   return new GraphQLError('an internal error; quote the requestId when you report it', {
     ...place,
     extensions: { code: 'INTERNAL_SERVER_ERROR', requestId },

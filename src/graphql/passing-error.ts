@@ -2,8 +2,10 @@
  * What clients are told of a store that fails for a while, over every transport: a code of its own, and that the same request
  * may succeed later. Never what the database said, which may name hosts, users and values.
  */
+import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
 import { StorageUnavailable } from '../storage/s3-problem.ts';
-import { type StoreTrouble, storeTrouble } from '../store/retryable.ts';
+import type { StoreTrouble } from '../store/retryable.ts';
+import { troubleOfStore } from '../store/store-error.ts';
 import type { ErrorCode } from './coded-error.ts';
 
 export interface PassingError {
@@ -20,8 +22,16 @@ const FULL_MS = 10_000;
 /** Null for an error that does not pass by itself. */
 export function passingError(error: unknown): PassingError | null {
   if (error instanceof StorageUnavailable) return FILES_AWAY;
-  const trouble = storeTrouble(error);
+  const trouble = troubleOfStore(error);
   return trouble && TOLD[trouble];
+}
+
+/** As clients see it, at its place in the operation, if it has one. */
+export function passingGraphQLError(
+  { message, ...extensions }: PassingError,
+  place: GraphQLErrorOptions = {},
+): GraphQLError {
+  return new GraphQLError(message, { ...place, extensions: { ...extensions, ...place.extensions } });
 }
 
 const FILES_AWAY: PassingError = {
@@ -29,6 +39,14 @@ const FILES_AWAY: PassingError = {
   message: 'stored files cannot be reached at the moment; try again later',
   retryable: true,
   retryAfterMs: AWAY_MS,
+};
+
+/** Storage said so itself: it is full, or away. */
+export const FILE_NOT_TAKEN: PassingError = {
+  code: 'STORAGE_UNAVAILABLE',
+  message: 'the file cannot be stored at the moment; try again later',
+  retryable: true,
+  retryAfterMs: FULL_MS,
 };
 
 /** Whether a write took place is not known when the store fails under it; with its idempotency key it is made once. */

@@ -5,6 +5,7 @@
 import type { PostgresPoolClient, PostgresQueryResult } from 'kysely';
 import pg from 'pg';
 import { toBound } from './parameters.ts';
+import { ofStore } from './store-error.ts';
 
 const TRANSACTION_WORDS = new Set(['begin', 'commit', 'rollback']);
 
@@ -47,7 +48,7 @@ export class PostgresConnection implements PostgresPoolClient {
   async #ask(sql: string, bound: readonly unknown[]): Promise<PostgresQueryResult<unknown>> {
     if (this.#broken) throw this.#broken;
     const result = await this.#client.query(sql, [...bound]).catch((error: unknown) => {
-      throw this.#judged(error);
+      throw ofStore(this.#judged(error));
     });
     // what a COMMIT is answered with when a statement had failed and nobody minded
     if (sql === 'commit' && result.command === 'ROLLBACK') {
@@ -65,7 +66,7 @@ export class PostgresConnection implements PostgresPoolClient {
   }
 
   #breaks(error: Error): void {
-    this.#broken ??= error;
+    this.#broken ??= ofStore(error);
   }
 }
 

@@ -8,11 +8,14 @@ import pg from 'pg';
 import { pause, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { PostgresConnection } from './postgres-connection.ts';
+import { ofStore } from './store-error.ts';
 
 /** How long a query may wait for a free connection before it is refused. */
 const CONNECTION_WAIT_MS = 5000;
 /** A statement that takes longer, or gets no answer for as long, has failed. */
 const STATEMENT_MS = 15_000;
+/** The same where tables are made or changed, and while another process does that. */
+export const PATIENT_STATEMENT_MS = 10 * 60_000;
 /** A process that sleeps inside a transaction loses it, so that what it locked does not hold up others. */
 const IDLE_IN_TRANSACTION_MS = 5000;
 /** A host that vanished is noticed so long after it was heard last, and a few seconds, also where nothing is asked. */
@@ -30,17 +33,20 @@ export interface PostgresPoolOptions {
   readonly max: number;
   readonly listeners: ReadonlySet<(sql: string) => void>;
   readonly logger: Logger;
+  /** Longest time of a statement. */
+  readonly statementMs?: number;
 }
 
 /** Connects when it is first used. Parameters of the URL overrule the times for statements. */
-export function createPostgresPool({ url, max, listeners, logger }: PostgresPoolOptions): PostgresPool {
+export function createPostgresPool(options: PostgresPoolOptions): PostgresPool {
+  const { url, max, listeners, logger, statementMs = STATEMENT_MS } = options;
   const sockets = new Set<Socket>();
   const pool = new pg.Pool({
     connectionString: url,
     max,
     connectionTimeoutMillis: CONNECTION_WAIT_MS,
-    statement_timeout: STATEMENT_MS,
-    query_timeout: STATEMENT_MS + 1000,
+    statement_timeout: statementMs,
+    query_timeout: statementMs + 1000,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
@@ -56,7 +62,12 @@ export function createPostgresPool({ url, max, listeners, logger }: PostgresPool
     logger.warn({ reason }, 'an idle connection to the database broke'),
   );
   return {
-    connect: async () => new PostgresConnection(await pool.connect(), listeners),
+    connect: async () => {
+      const client = await pool.connect().catch((error: unknown) => {
+        throw ofStore(error);
+      });
+      return new PostgresConnection(client, listeners);
+    },
     end: () => end(pool, sockets),
   };
 }

@@ -10,7 +10,7 @@ import {
   sql,
 } from 'kysely';
 import type { Logger } from '../lib/logger.ts';
-import { createPostgresPool } from './postgres-pool.ts';
+import { createPostgresPool, PATIENT_STATEMENT_MS } from './postgres-pool.ts';
 import { LibsqlDatabase, type Synchronous } from './sqlite-database.ts';
 
 export interface DialectOptions {
@@ -31,6 +31,8 @@ export interface Engine {
   readonly dialect: Dialect;
   /** The same database over a few connections of its own; null where there is only one connection. */
   readonly vital: Dialect | null;
+  /** The same database for changes of its tables, which may take their time; null where nothing hurries anyway. */
+  readonly patient: Dialect | null;
   /** Runs a transaction that reaches the disk with the next synced one, or later: a power cut may undo it, a crash not. */
   relaxed<S, T>(db: Kysely<S>, work: (tx: Kysely<S>) => Promise<T>): Promise<T>;
 }
@@ -47,12 +49,15 @@ export function createEngine(options: DialectOptions): Engine {
 const VITAL_CONNECTIONS = 2;
 
 function postgresEngine({ url, poolMax, listeners, logger }: DialectOptions & { url: string }): Engine {
-  const connections = (max: number): Dialect =>
-    new PostgresDialect({ pool: async () => createPostgresPool({ url, max, listeners, logger }) });
+  const connections = (max: number, statementMs?: number): Dialect => {
+    const options = { url, max, listeners, logger, ...(statementMs && { statementMs }) };
+    return new PostgresDialect({ pool: async () => createPostgresPool(options) });
+  };
   return {
     embedded: false,
     dialect: connections(poolMax),
     vital: connections(VITAL_CONNECTIONS),
+    patient: connections(2, PATIENT_STATEMENT_MS),
     relaxed: (db, work) =>
       db.transaction().execute(async (tx) => {
         await sql`set local synchronous_commit = off`.execute(tx);
@@ -70,6 +75,7 @@ function sqliteEngine({ dataDir, synchronous, listeners }: DialectOptions): Engi
   return {
     embedded: true,
     vital: null,
+    patient: null,
     dialect: new MigratingDialect({ database: open }),
     // The connection is held around the switch, so that no other transaction runs with the laxer setting.
     relaxed: (db, work) =>

@@ -1,5 +1,5 @@
 /** Opens the store: takes the data folder where the data lies in it, connects, migrates. After it resolves every query can run. */
-import { Kysely } from 'kysely';
+import { type Dialect, Kysely, sql } from 'kysely';
 import { type Clock, pause, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
@@ -71,8 +71,15 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const lock = engine.embedded ? lockDataDir(dataDir) : null;
   const db = new Kysely<Tables>({ dialect: engine.dialect });
   try {
-    if (engine.embedded || !url) await migrate(db, logger);
-    else await reachDatabase({ url, clock, logger, signal }, () => migrate(db, logger));
+    if (!engine.patient || !url) await migrate(db, logger);
+    else {
+      const patient = engine.patient;
+      await reachDatabase({ url, clock, logger, signal }, async () => {
+        // in a hurry first: a database that does not answer is not waited for with patience
+        await sql`select 1`.execute(db);
+        await migratePatiently(patient, logger);
+      });
+    }
     // The folder is ours alone: whoever held a lease in it is gone.
     if (lock) await db.updateTable('leases').set({ expires_at: 0 }).execute();
   } catch (error) {
@@ -82,6 +89,15 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   }
   const vital = engine.vital ? new Kysely<Tables>({ dialect: engine.vital }) : db;
   return storeOn({ db, vital, engine, lock, listeners, clock, random });
+}
+
+async function migratePatiently(dialect: Dialect, logger: Logger): Promise<void> {
+  const db = new Kysely<Tables>({ dialect });
+  try {
+    await migrate(db, logger);
+  } finally {
+    await db.destroy();
+  }
 }
 
 interface Opened {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Kysely, sql } from 'kysely';
+import { type Dialect, Kysely, sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createLogger } from '../../src/lib/logger.ts';
 import { createEngine } from '../../src/store/dialect.ts';
@@ -165,6 +165,19 @@ describe('createEngine for Postgres', () => {
       await expect(failing).rejects.toThrow('undo');
       expect(await held.transaction().execute(level)).toBe(usual);
     });
+  });
+
+  it('gives a change of tables more time than a query, since others may be waiting behind a query', async () => {
+    const limit = async (dialect: Dialect | null) => {
+      if (!dialect) throw new Error('Postgres has no such connections');
+      const other = new Kysely({ dialect });
+      const shown = await sql<{ statement_timeout: string }>`show statement_timeout`.execute(other);
+      await other.destroy();
+      return shown.rows[0]?.statement_timeout;
+    };
+    const { engine } = opened;
+    expect(await limit(engine.vital)).toBe('15s');
+    expect(await limit(engine.patient)).toBe('10min');
   });
 
   it('tells the text of every statement but those around a transaction', async () => {

@@ -1,5 +1,6 @@
 /** What every resolver is given: who asks, the parts, and what all operations share. One per operation; a subscription keeps it. */
 import { defaultViewer, type Viewer } from '../domain/viewer.ts';
+import { Gate } from '../lib/gate.ts';
 import type { Logger } from '../lib/logger.ts';
 import { Turns } from '../lib/turns.ts';
 import { FileUrls } from './file-urls.ts';
@@ -12,6 +13,8 @@ export interface GraphqlContext {
   readonly services: Services;
   /** Shared by all operations of the viewer: what many ask for at the same moment is read once. */
   readonly loaders: Loaders;
+  /** The same for subscriptions, who are many: they read a few at a time. */
+  readonly crowdLoaders: Loaders;
   readonly urls: FileUrls;
   readonly requestId: string;
   readonly log: Logger;
@@ -26,6 +29,14 @@ export interface GraphqlContext {
 /** Making and sending one value takes a fifth of a millisecond or so. */
 const VALUES_PER_TURN = 20;
 
+/**
+ * Of so many connections to the store this many read for subscriptions, at most: queries and mutations find the others
+ * free, however many subscribers come back at once.
+ */
+function crowdReads(connections: number): number {
+  return Math.max(1, Math.floor(connections / 3));
+}
+
 /** What the transport knows of the one who asks. */
 export interface RequestInfo {
   readonly requestId: string;
@@ -39,14 +50,17 @@ export function createContextFactory(
   shutdown: AbortSignal,
 ): (info: RequestInfo) => GraphqlContext {
   const { config, signer, clock, logger, store } = services;
-  const places = new PlaceBoard(store, clock, shutdown);
+  const gate = new Gate(crowdReads(config.databasePoolMax));
+  const places = new PlaceBoard(store, clock, gate, shutdown);
   const viewer = defaultViewer;
   const turns = new Turns(VALUES_PER_TURN);
   const loaders = createLoaders(services, viewer);
+  const crowdLoaders = createLoaders(services, viewer, gate);
   return ({ requestId, origin }) => ({
     viewer,
     services,
     loaders,
+    crowdLoaders,
     urls: new FileUrls(signer, config.publicFilesUrl ?? config.publicUrl ?? origin, () => clock.now()),
     requestId,
     log: logger.child({ requestId }),

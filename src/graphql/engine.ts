@@ -27,7 +27,7 @@ export function createEngine({ services, schema, shutdown, plugins = [] }: Engin
   const contextOf = createContextFactory(services, shutdown);
   return createYoga<TransportContext, GraphqlContext>({
     context: ({ info }) => contextOf(info),
-    plugins: [...plugins, usePresentSchema(schema), useLimits(), useMasking()],
+    plugins: [...plugins, usePresentSchema(schema), useLimits(), useCrowdLoaders(), useMasking()],
     logging: loggingTo(services.logger),
     maskedErrors: { isDev: false, errorMessage: 'an internal error' },
     graphqlEndpoint: '/graphql',
@@ -43,6 +43,15 @@ export function createEngine({ services, schema, shutdown, plugins = [] }: Engin
 /** Yoga's own schema function is asked once for an HTTP request, so it knows nothing of operations over WebSocket. */
 function usePresentSchema(schema: () => GraphQLSchema): Plugin<object, TransportContext, GraphqlContext> {
   return { onEnveloped: ({ setSchema }) => setSchema(schema()) };
+}
+
+/** A subscription and everything that is resolved for it read as one of many. */
+function useCrowdLoaders(): Plugin<object, TransportContext, GraphqlContext> {
+  return {
+    onSubscribe({ context, extendContext }) {
+      if ('crowdLoaders' in context) extendContext({ loaders: context.crowdLoaders });
+    },
+  };
 }
 
 function useLimits(): Plugin<object, TransportContext, GraphqlContext> {

@@ -1,5 +1,5 @@
 /** Asking for jobs: one, a list, figures. */
-import { findJob, jobStats } from '../store/jobs.ts';
+import { jobStats } from '../store/jobs.ts';
 import type { Builder } from './builder.ts';
 import { jobCursor } from './cursors.ts';
 import { rawId } from './global-id.ts';
@@ -17,9 +17,9 @@ export function addJobQueries(builder: Builder, refs: Refs, JobFilter: JobFilter
       nullable: true,
       description: 'One job by its id; null when there is none.',
       args: { id: t.arg.id({ required: true, description: 'Id of the job.' }) },
-      resolve: (_root, { id }, { services, viewer }) => {
+      resolve: (_root, { id }, { loaders }) => {
         const raw = rawId(id, 'Job');
-        return raw === null ? null : findJob(services.store.db, viewer, raw);
+        return raw === null ? null : loaders.job.load(raw);
       },
     }),
     jobs: t.field({

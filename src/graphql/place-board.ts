@@ -2,11 +2,13 @@
  * Places in the queue for all who watch a waiting job: their questions are gathered for a moment and answered by two
  * queries, because ranking the queue once for each watcher would cost more the longer the queue is.
  */
-import DataLoader from 'dataloader';
+import type DataLoader from 'dataloader';
 import { type Clock, pause } from '../lib/clock.ts';
+import type { Gate } from '../lib/gate.ts';
 import { queuePositions } from '../store/jobs.ts';
 import { blockedReasons } from '../store/needs.ts';
 import type { Store } from '../store/open.ts';
+import { gathered } from './gathered.ts';
 
 export interface Place {
   /** From 1. */
@@ -15,8 +17,6 @@ export interface Place {
 }
 
 const GATHER_MS = 20;
-/** Ids in one query: SQLite takes 32,766 parameters in a statement. */
-const MAX_BATCH = 1000;
 
 interface Question {
   readonly jobId: string;
@@ -24,11 +24,11 @@ interface Question {
 }
 
 export class PlaceBoard {
-  readonly #loader: DataLoader<Question, Place | null>;
+  readonly #loader: Pick<DataLoader<Question, Place | null, string>, 'load'>;
 
   /** `shutdown`: from then on nobody has a place any more, and no question waits. */
-  constructor({ db }: Store, clock: Clock, shutdown: AbortSignal) {
-    this.#loader = new DataLoader<Question, Place | null>(
+  constructor({ db }: Store, clock: Clock, gate: Gate, shutdown: AbortSignal) {
+    this.#loader = gathered<Question, Place | null>(
       async (questions) => {
         if (shutdown.aborted) return questions.map(() => null);
         const positions = await queuePositions(db, [...new Set(questions.map(({ jobId }) => jobId))]);
@@ -38,11 +38,7 @@ export class PlaceBoard {
           return position === undefined ? null : { position, blockedBy: reasons.get(needsKey) ?? null };
         });
       },
-      {
-        cache: false,
-        maxBatchSize: MAX_BATCH,
-        batchScheduleFn: (answer) => void pause(clock, GATHER_MS, shutdown).then(answer),
-      },
+      { gate, moment: () => pause(clock, GATHER_MS, shutdown) },
     );
   }
 

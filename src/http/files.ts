@@ -6,20 +6,21 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { fileAccess, previewAccess, THUMBNAIL_WIDTHS, thumbnailAccess } from '../graphql/file-urls.ts';
 import { decodeGlobalId } from '../graphql/global-id.ts';
 import type { Services } from '../graphql/services.ts';
+import { Gate } from '../lib/gate.ts';
 import { safeContentType } from '../storage/content-type.ts';
 import type { SignedPath } from '../storage/signed-url.ts';
 import { thumbnail } from '../storage/thumbnail.ts';
 import { findOutput } from '../store/outputs.ts';
 import { findUpload } from '../store/uploads.ts';
 import { type ServedFile, sendBlob, setFileHeaders } from './send-blob.ts';
-import { Turnstile } from './turnstile.ts';
 
 /** Pictures larger than this get no thumbnail. */
 const LARGEST_PICTURE_BYTES = 64 * 1024 * 1024;
+/** Each takes much memory. */
 const THUMBNAILS_AT_ONCE = 4;
 
 export function addFileRoutes(app: FastifyInstance, services: Services): void {
-  const turnstile = new Turnstile(THUMBNAILS_AT_ONCE);
+  const thumbnails = new Gate(THUMBNAILS_AT_ONCE);
   app.route<{ Params: { id: string } }>({
     method: ['GET', 'HEAD'],
     url: '/files/:id',
@@ -32,7 +33,7 @@ export function addFileRoutes(app: FastifyInstance, services: Services): void {
       const file = await findFile(services, id);
       if (!file) return missing(reply);
       if (width === null) return sendBlob(services.storage, file, maxAge, request, reply);
-      return turnstile.pass(() => sendThumbnail(services, file, width, maxAge, request, reply));
+      return thumbnails.run(() => sendThumbnail(services, file, width, maxAge, request, reply));
     },
   });
   app.route<{ Params: { jobId: string } }>({

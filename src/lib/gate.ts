@@ -34,19 +34,21 @@ export class Gate {
   }
 
   /** Runs the work once there is room; null when the signal aborted first. */
-  async run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T | null> {
+  run<T>(work: () => Promise<T>): Promise<T>;
+  run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T | null>;
+  async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T | null> {
     let leave = (): void => undefined;
     await new Promise<void>((resolve) => {
       const onAbort = (): void => resolve();
-      if (signal.aborted) return resolve();
-      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal?.aborted) return resolve();
+      signal?.addEventListener('abort', onAbort, { once: true });
       leave = this.pass(() => {
-        signal.removeEventListener('abort', onAbort);
+        signal?.removeEventListener('abort', onAbort);
         resolve();
       });
     });
     try {
-      return signal.aborted ? null : await work();
+      return signal?.aborted ? null : await work();
     } finally {
       leave();
     }

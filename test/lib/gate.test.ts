@@ -37,4 +37,19 @@ describe('a gate', () => {
     expect(await gate.run(async () => 'done', signal)).toBe('done');
     expect(gate.isFull).toBe(false);
   });
+
+  it('does the work of all who wait when nobody leaves, so many at a time', async () => {
+    const gate = new Gate(2);
+    let inside = 0;
+    let most = 0;
+    const work = async (n: number): Promise<number> => {
+      most = Math.max(most, ++inside);
+      await new Promise((resolve) => setImmediate(resolve));
+      inside -= 1;
+      return n;
+    };
+    const all = [1, 2, 3, 4, 5];
+    expect(await Promise.all(all.map((n) => gate.run(() => work(n))))).toEqual(all);
+    expect(most).toBe(2);
+  });
 });

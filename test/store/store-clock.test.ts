@@ -26,12 +26,15 @@ describe('the clock of a shared store', () => {
     return rows[0]?.at ?? Number.NaN;
   }
 
-  it.each([-TEN_MINUTES, TEN_MINUTES])('is the database’s on a host that is %i ms off (F37)', async (offBy) => {
-    const host: Clock = { ...systemClock, now: () => systemClock.now() + offBy };
-    const clock = await createStoreClock(temp.store, host, logger);
-    expect(Math.abs(clock.now() - (await databaseTime()))).toBeLessThan(CLOSE_MS);
-    expect(Number.isInteger(clock.now())).toBe(true);
-  });
+  it.each([-TEN_MINUTES, TEN_MINUTES])(
+    'is the database’s on a host that is %i ms off (F37)',
+    async (offBy) => {
+      const host: Clock = { ...systemClock, now: () => systemClock.now() + offBy };
+      const clock = await createStoreClock(temp.store, host, logger);
+      expect(Math.abs(clock.now() - (await databaseTime()))).toBeLessThan(CLOSE_MS);
+      expect(Number.isInteger(clock.now())).toBe(true);
+    },
+  );
 
   it('does not follow the host’s when that is set (F37)', async () => {
     let setBy = 0;

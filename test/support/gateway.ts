@@ -79,7 +79,8 @@ export async function startGateway(
   const logger = createLogger('debug', sink);
   const clock = systemClock;
   const ids = randomUUID;
-  const store = await openStore({ url: config.databaseUrl, dataDir, synchronous: 'NORMAL', logger });
+  const { databaseUrl: url, databasePoolMax: poolMax } = config;
+  const store = await openStore({ url, dataDir, synchronous: 'NORMAL', poolMax, logger });
   const bus = new MemoryBus();
   const storage = new DiskStore({ root: join(dataDir, 'files'), clock });
   const workflows = loadWorkflows(new URL('../../workflows', import.meta.url).pathname);

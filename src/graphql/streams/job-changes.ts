@@ -3,8 +3,9 @@ import type { Job, JobStatus } from '../../domain/job.ts';
 import type { DurableEvent } from '../../domain/job-event.ts';
 import { type JobFilter, matches } from '../../domain/job-filter.ts';
 import { assertNever } from '../../lib/assert.ts';
-import { type ChangeCursor, endedSince, waitingSince } from '../../store/job-changes.ts';
+import type { ChangeCursor } from '../../store/job-changes.ts';
 import type { GraphqlContext } from '../context.ts';
+import type { ChangesKey } from '../loaders.ts';
 
 const PAGE = 100;
 
@@ -34,25 +35,37 @@ export function concerns(filter: JobFilter, job: Job, event: DurableEvent): bool
   );
 }
 
-/** Jobs that came to wait or ended since (epoch ms) and matched before or after one of their changes since then. */
-export async function* unheardChanges(
+const KINDS = ['ended', 'waiting'] as const;
+
+/**
+ * Jobs that came to wait or ended since the moment (epoch ms) and matched before or after one of their changes since then.
+ * Whole seconds are asked for, and the first page of each is read before anything is sent: so a crowd that missed the same
+ * asks the same at the same time.
+ */
+export async function unheardChanges(
   context: GraphqlContext,
   filter: JobFilter,
-  since: number,
-): AsyncGenerator<Job, void> {
-  const { services, viewer } = context;
+  moment: number,
+): Promise<AsyncGenerator<Job, void>> {
+  const since = Math.floor(moment / 1000) * 1000;
   const anyStatus = { ...filter, status: undefined };
-  for (const read of [endedSince, waitingSince]) {
-    let after: ChangeCursor | null = { at: since, id: '' };
-    while (after) {
-      const jobs: Job[] = await read(services.store.db, viewer, anyStatus, after, PAGE);
-      for (const job of jobs) {
-        if (await concernedSince(context, filter, job, since)) yield job;
+  const read = (kind: ChangesKey['kind'], after: ChangeCursor) =>
+    context.loaders.changes.load({ kind, filter: anyStatus, after, limit: PAGE });
+  const first = await Promise.all(KINDS.map((kind) => read(kind, { at: since, id: '' })));
+
+  async function* all(): AsyncGenerator<Job, void> {
+    for (const [index, kind] of KINDS.entries()) {
+      let jobs: readonly Job[] = first[index] ?? [];
+      for (;;) {
+        const concerned = await Promise.all(jobs.map((job) => concernedSince(context, filter, job, since)));
+        yield* jobs.filter((_, n) => concerned[n]);
+        const last = jobs.length === PAGE ? jobs.at(-1) : undefined;
+        if (!last) break;
+        jobs = await read(kind, { at: last.finishedAt ?? last.updatedAt, id: last.id });
       }
-      const last = jobs.length === PAGE ? jobs.at(-1) : undefined;
-      after = last ? { at: last.finishedAt ?? last.updatedAt, id: last.id } : null;
     }
   }
+  return all();
 }
 
 async function concernedSince(

@@ -65,16 +65,16 @@ class JobsFollower {
 
   /** Those that run, without what was sent of them before already. */
   async #sendRunning(ended: AbortSignal, before: ReadonlyMap<string, Snapshot>): Promise<void> {
-    const { services, loaders } = this.#context;
+    const { loaders } = this.#context;
     const { status } = this.#filter;
     const filter = { ...this.#filter, status: (status ?? ['PROCESSING']).filter((s) => s === 'PROCESSING') };
     let after: JobCursor | undefined;
     do {
       const page = await loaders.jobPage.load({ filter, first: PAGE, after });
-      const latest = await services.bus.latest(page.jobs.map(({ id }) => id));
-      for (const job of page.jobs) {
+      const latest = await Promise.all(page.jobs.map(({ id }) => loaders.latest.load(id)));
+      for (const [index, job] of page.jobs.entries()) {
         const known = before.get(job.id) ?? null;
-        const view = withLatest(refreshed(known, job), latest.get(job.id) ?? NOTHING_LIVE);
+        const view = withLatest(refreshed(known, job), latest[index] ?? NOTHING_LIVE);
         if (known && isSame(known, view)) this.#running.set(view.id, view);
         else await this.#send(view);
         if (ended.aborted) return;
@@ -89,6 +89,7 @@ class JobsFollower {
     const { clock } = this.#context.services;
     const since = this.#heardUntil - LATE_MS;
     const until = clock.now();
+    const unheard = await unheardChanges(this.#context, this.#filter, since);
     const before = new Map(this.#running);
     this.#running.clear();
     try {
@@ -101,7 +102,7 @@ class JobsFollower {
       // where reading failed, the next catching up must still know of them
       for (const [id, view] of before) if (!this.#running.has(id)) this.#running.set(id, view);
     }
-    for await (const job of unheardChanges(this.#context, this.#filter, since)) {
+    for await (const job of unheard) {
       if (ended.aborted) return;
       if (!this.#sent.has(job.id, job.seq)) await this.#send(refreshed(null, job));
     }

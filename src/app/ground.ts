@@ -69,7 +69,7 @@ function warnOfLonelyParts({ databaseUrl, redisUrl, storageUrl }: Config, logger
   if (databaseUrl === undefined) return;
   if (redisUrl === undefined) {
     logger.warn(
-      'no REDIS_URL: other processes on this database are not told of live events, and ask the rows',
+      'no REDIS_URL: subscriptions hear of what other processes on this database do every few seconds only, from the rows, and of no progress or previews there',
     );
   }
   if (storageUrl === undefined) {

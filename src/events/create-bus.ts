@@ -1,13 +1,14 @@
-/** Chooses the bus: Redis where processes share one, else this process's own. */
+/** Chooses the bus: Redis where processes share one, else this process's own, which knows whether others share the store. */
 import type { Config } from '../config.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { EventBus } from './bus.ts';
+import { LonelyBus } from './lonely-bus.ts';
 import { MemoryBus } from './memory-bus.ts';
 import { RedisBus } from './redis-bus.ts';
 import { RedisWire } from './redis-wire.ts';
 
-export type BusConfig = Pick<Config, 'redisUrl' | 'redisPrefix'>;
+export type BusConfig = Pick<Config, 'databaseUrl' | 'redisUrl' | 'redisPrefix'>;
 
 export interface BusParts {
   readonly clock: Clock;
@@ -16,8 +17,9 @@ export interface BusParts {
   readonly random: () => number;
 }
 
-export function createBus({ redisUrl: url, redisPrefix: prefix }: BusConfig, parts: BusParts): EventBus {
-  if (url === undefined) return new MemoryBus();
+export function createBus(config: BusConfig, parts: BusParts): EventBus {
+  const { databaseUrl, redisUrl: url, redisPrefix: prefix } = config;
+  if (url === undefined) return databaseUrl === undefined ? new MemoryBus() : new LonelyBus(parts);
   const wire = new RedisWire({ ...parts, url, channel: `${prefix}:events` });
   return new RedisBus({ ...parts, wire, prefix });
 }

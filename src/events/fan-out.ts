@@ -34,9 +34,10 @@ export class FanOut {
     }
   }
 
-  /** Messages were lost, and nobody knows whose. */
-  gap(): void {
-    for (const subscription of this.#all) subscription.gap();
+  /** Messages were lost, and nobody knows whose; those who listen to the topic `besides` are not told. */
+  gap(besides?: Topic): void {
+    const spared = besides && this.#listeners.get(besides);
+    for (const subscription of this.#all) if (!spared?.has(subscription)) subscription.gap();
   }
 
   closeAll(): void {

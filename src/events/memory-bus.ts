@@ -3,7 +3,7 @@ import type { BusSubscription, EventBus, Latest, PreviewImage, SubscribeOptions 
 import { FanOut } from './fan-out.ts';
 import { LiveNews, type LiveNewsLimits } from './live-news.ts';
 import type { BusMessage, PreviewMessage } from './messages.ts';
-import type { Topic } from './topics.ts';
+import { hintsTopic, type Topic } from './topics.ts';
 
 const DEFAULT_LIMITS: LiveNewsLimits = { maxJobs: 10_000, maxImageBytes: 64 * 1024 * 1024 };
 
@@ -62,6 +62,11 @@ export class MemoryBus implements EventBus {
 
   missed(): void {
     this.#listeners.gap();
+  }
+
+  /** The same for those who read rows when told to only; who listens to hints, as schedulers do, reads them anyway. */
+  remind(): void {
+    this.#listeners.gap(hintsTopic);
   }
 
   healthy(): boolean {

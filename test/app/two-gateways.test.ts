@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../support/eventually.ts';
+import { everything, firstThat } from '../support/graphql-client.ts';
 import { sleepGraph } from '../support/graphs.ts';
-import { findJob, type JobView, submitGraph } from '../support/jobs.ts';
+import { ended, findJob, type JobView, submitGraph } from '../support/jobs.ts';
 import { type RunningGateway, startGateway } from '../support/running-gateway.ts';
 import { createTestDatabase } from '../support/test-database.ts';
 
@@ -58,5 +59,22 @@ describe('two gateways on one database', () => {
     expect((await completed(second, next.id)).attempts).toHaveLength(1);
     expect(instance?.control.executions()).toHaveLength(2);
     expect(await schedulerCheck(second)).toMatchObject({ ok: true });
+  }, 60_000);
+
+  it('tell subscribers of the one that does not lead how jobs go on and end', async () => {
+    const [, { client }] = await twoGateways();
+    const { id } = await submitGraph(client, sleepGraph({ seconds: 0.1, salt: 3 }));
+    expect(await ended(client, id)).toMatchObject({ status: 'COMPLETED', outputs: [{ node: '2' }] });
+
+    const events = 'subscription ($id: ID!) { jobEvents(id: $id) { __typename } }';
+    const second = await submitGraph(client, sleepGraph({ seconds: 0.1, salt: 4 }));
+    const told = await everything(
+      client.watch<{ jobEvents: { __typename: string } }>(events, { id: second.id }),
+    );
+    expect(told.at(-1)?.jobEvents.__typename).toBe('JobFinished');
+
+    const many = client.watch<{ jobs: JobView }>('subscription { jobs { id status } }');
+    const third = await submitGraph(client, sleepGraph({ seconds: 0.1, salt: 5 }));
+    await firstThat(many, ({ jobs }) => jobs.id === third.id && jobs.status === 'COMPLETED');
   }, 60_000);
 });

@@ -101,14 +101,12 @@ export class PictureIntake {
     if ('url' in source) return this.#fromUrl(source.url, [...path, 'url']);
     if ('uploadId' in source) {
       const upload = stored.get(`upload:${source.uploadId}`);
-      return upload ? { stored: upload } : { path: [...path, 'uploadId'], message: 'names no upload' };
+      return upload ? { stored: upload } : namesNothing(slot);
     }
     const output = stored.get(`output:${source.outputId}`);
     if (output) return { stored: output };
-    return {
-      path: [...path, 'outputId'],
-      message: output === null ? 'names an output that is no picture' : 'names no output',
-    };
+    if (output === undefined) return namesNothing(slot);
+    return { path: [...path, 'outputId'], message: 'names an output that is no picture' };
   }
 
   #fromStream(file: FileStream, path: readonly string[]): Ready {
@@ -142,6 +140,13 @@ export class PictureIntake {
       },
     };
   }
+}
+
+/** What a slot takes is not there, or not any more. */
+export function namesNothing({ source, path }: FileSlot): Issue {
+  if ('uploadId' in source) return { path: [...path, 'uploadId'], message: 'names no upload' };
+  if ('outputId' in source) return { path: [...path, 'outputId'], message: 'names no output' };
+  return { path, message: 'was removed before the job was made' };
 }
 
 async function pictureOf(slot: Ready, viewer: Viewer): Promise<Picture | FileRefusal> {

@@ -6,6 +6,7 @@ import type { Graph } from '../domain/graph.ts';
 import type { Job } from '../domain/job.ts';
 import type { Viewer } from '../domain/viewer.ts';
 import type { JsonObject } from '../lib/json.ts';
+import { claimBlob } from '../store/blobs.ts';
 import { keyShared, lockKey } from '../store/engine-sql.ts';
 import { claimKey } from '../store/idempotency.ts';
 import { findJob } from '../store/jobs.ts';
@@ -23,7 +24,7 @@ export interface NewJob {
   readonly workflow: string;
   readonly inputs: JsonObject;
   readonly graph: Graph;
-  /** Stored files that the graph takes: kept as long as the job is. */
+  /** Stored files that the graph takes, each named by some row: kept as long as the job is. */
   readonly files: readonly { readonly sha256: string }[];
   readonly needs: Needs;
   readonly needsKey: string;
@@ -50,10 +51,22 @@ export type QueueResult =
   | { readonly kind: 'queued' | 'existing'; readonly job: Job }
   /** The key was used with another body, or its job was deleted since (null). */
   | { readonly kind: 'conflict'; readonly job: Job | null }
-  | { readonly kind: 'queue-full' };
+  | { readonly kind: 'queue-full' }
+  /** No row names the file any more: its last one was removed since it was looked up. */
+  | { readonly kind: 'file-gone'; readonly sha256: string };
 
 /** Thrown to undo a transaction whose job did not fit. */
 class QueueFull extends Error {}
+
+/** The same for a job whose file went. */
+class FileGone extends Error {
+  readonly sha256: string;
+
+  constructor(sha256: string) {
+    super('no row names the file any more');
+    this.sha256 = sha256;
+  }
+}
 
 export type QueueWriter = (
   viewer: Viewer,
@@ -77,6 +90,7 @@ export function createQueueWriter(parts: RecorderParts, announcer: Announcer): Q
       return result;
     } catch (error) {
       if (error instanceof QueueFull) return { kind: 'queue-full' };
+      if (error instanceof FileGone) return { kind: 'file-gone', sha256: error.sha256 };
       throw error;
     }
   };
@@ -100,10 +114,20 @@ async function insert(
         : { kind: 'conflict', job: existing };
     }
   }
+  const files = [...new Set(job.files.map((file) => file.sha256))].sort();
+  await claimFiles(tx, row.tenant, files);
   if (!(await insertJob(tx, row, limits?.maxQueued ?? null))) throw new QueueFull();
-  await insertParts(tx, job, row);
+  await insertParts(tx, job, row, files);
   await insertEvent(tx, row, { type: 'queued' }, row.created_at);
   return { kind: 'queued', job: jobFromRow(row) };
+}
+
+/**
+ * They were found long ago, perhaps before minutes of another picture's upload. In one order, since whoever removes several
+ * rows may wait for these.
+ */
+async function claimFiles(tx: Db, tenant: string, files: readonly string[]): Promise<void> {
+  for (const sha256 of files) if (!(await claimBlob(tx, { tenant, sha256 }))) throw new FileGone(sha256);
 }
 
 /** More than there are transactions at once: what those insert that a count did not see yet. */
@@ -151,11 +175,10 @@ function roomWithin(limit: number, keyIsShared: Expression<SqlBool>): Expression
 
 const insertGraph = statement((q, row: JobGraphsTable) => q.insertInto('job_graphs').values(row));
 
-async function insertParts(tx: Db, job: NewJob, row: JobsTable): Promise<void> {
+async function insertParts(tx: Db, job: NewJob, row: JobsTable, files: readonly string[]): Promise<void> {
   const { id: job_id, tenant } = row;
   await insertGraph(tx, { job_id, graph: JSON.stringify(job.graph) });
   await saveNeeds(tx, job.needsKey, job.needs);
-  const files = [...new Set(job.files.map((file) => file.sha256))];
   if (files.length > 0) {
     await tx
       .insertInto('job_files')

@@ -45,6 +45,8 @@ export async function retryJob(parts: RetryParts, viewer: Viewer, jobId: string)
     { maxQueued: config.maxQueuedJobs },
   );
   if (queued.kind === 'queue-full') return { kind: 'queue-full', retryAfterMs: QUEUE_FULL_RETRY_MS };
+  // The job named its files: it was removed since.
+  if (queued.kind === 'file-gone') return { kind: 'not-found' };
   assert(queued.kind === 'queued', 'a submission without a key cannot meet another');
   return { kind: 'submitted', job: queued.job };
 }

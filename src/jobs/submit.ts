@@ -14,8 +14,8 @@ import type { WorkflowRegistry } from '../workflows/definition.ts';
 import { bodyHash } from './body-hash.ts';
 import { type Draft, draftOf, fillSlots } from './draft.ts';
 import type { FetchOptions } from './fetch-image.ts';
-import { type Picture, PictureIntake } from './picture-intake.ts';
-import type { IdempotencyRequest, NewJob, QueueWriter } from './queue-writer.ts';
+import { namesNothing, type Picture, PictureIntake } from './picture-intake.ts';
+import type { IdempotencyRequest, NewJob, QueueResult, QueueWriter } from './queue-writer.ts';
 import { QUEUE_FULL_RETRY_MS, retryJob } from './retry.ts';
 import { type FleetInventory, FleetInventoryReader, firstModel, missingEverywhere } from './runnable.ts';
 import type { RetryResult, SubmitRequest, SubmitResult } from './submission.ts';
@@ -148,7 +148,10 @@ class SubmitSteps {
     const filled = await Promise.all(pictures.map((picture) => picture.keep()));
     const { graph, inputs } = fillSlots(draft, filled);
     const job = this.#newJob(draft.workflow, options, { graph, inputs });
-    return this.#queue(viewer, job, idempotency);
+    const queued = await this.#queue(viewer, job, idempotency);
+    if (queued.kind !== 'file-gone') return queued;
+    const gone = draft.slots.filter((_, slot) => filled[slot]?.sha256 === queued.sha256);
+    return { kind: 'invalid', issues: gone.map(namesNothing) };
   }
 
   #newJob(workflow: string, options: SubmitOptions, content: Pick<NewJob, 'graph' | 'inputs'>): NewJob {
@@ -170,7 +173,11 @@ class SubmitSteps {
     };
   }
 
-  async #queue(viewer: Viewer, job: NewJob, key: IdempotencyRequest | undefined): Promise<SubmitResult> {
+  async #queue(
+    viewer: Viewer,
+    job: NewJob,
+    key: IdempotencyRequest | undefined,
+  ): Promise<SubmitResult | FileGone> {
     const { recorder, config, logger } = this.#parts;
     const queued = await recorder.queue(viewer, job, key, { maxQueued: config.maxQueuedJobs });
     switch (queued.kind) {
@@ -183,10 +190,13 @@ class SubmitSteps {
         return { kind: 'conflict', job: queued.job };
       case 'queue-full':
         return queueFull;
+      case 'file-gone':
+        return queued;
     }
   }
 }
 
+type FileGone = Extract<QueueResult, { kind: 'file-gone' }>;
 type EarlierJob = NonNullable<Awaited<ReturnType<typeof findKey>>>;
 
 const queueFull = { kind: 'queue-full', retryAfterMs: QUEUE_FULL_RETRY_MS } as const;

@@ -3,7 +3,9 @@
  * row goes, its blob is noted in `dropped_blobs` in the same transaction, and judged (and removed) later.
  */
 import { sql } from 'kysely';
+import { identityShared } from './engine-sql.ts';
 import type { Db } from './open.ts';
+import { statement } from './statement.ts';
 
 export interface BlobName {
   readonly tenant: string;
@@ -36,6 +38,28 @@ export async function isReferenced(db: Db, blob: BlobName): Promise<boolean> {
     .executeTakeFirst();
   return row !== undefined;
 }
+
+/**
+ * Whether a row names it: that row then stays until the transaction ends. So a row written in the transaction names the blob
+ * before the one found here can go, and whoever judges the blob afterwards sees one or the other.
+ */
+export async function claimBlob(tx: Db, { tenant, sha256 }: BlobName): Promise<boolean> {
+  for (const claim of CLAIMS) if ((await claim(tx, { tenant, sha256 })).rows.length > 0) return true;
+  return false;
+}
+
+/** One after the other: rows of a union cannot be held. Uploads first, which are most often what is named. */
+const CLAIMS = (['uploads', 'job_files', 'outputs'] as const).map((table) =>
+  statement((q, { tenant, sha256 }: BlobName) =>
+    q
+      .selectFrom(table)
+      .select(sql<number>`1`.as('found'))
+      .where('tenant', '=', tenant)
+      .where('sha256', '=', sha256)
+      .limit(1)
+      .modifyEnd(identityShared(q)),
+  ),
+);
 
 /** Notes blobs whose row goes; part of the transaction that removes the row. */
 export async function noteDropped(tx: Db, blobs: readonly BlobName[]): Promise<void> {

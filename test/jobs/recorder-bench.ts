@@ -9,6 +9,7 @@ import { createRecorder, type Recorder } from '../../src/jobs/recorder.ts';
 import { createIds } from '../../src/lib/ids.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import type { Store } from '../../src/store/open.ts';
+import { nameFiles } from '../support/named-files.ts';
 import { newJob } from '../support/new-job.ts';
 import { type EngineName, openTempStore, type TempStore } from '../support/temp-store.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
@@ -27,7 +28,7 @@ export interface Bench extends TempStore {
   readonly ids: () => string;
   /** Another recorder on the same database, as another process has it. Postgres only. */
   anotherRecorder(): Promise<Recorder>;
-  /** A job that waits; its id. */
+  /** A job that waits; its id. Nothing but the job names the files it takes. */
   waiting(differences?: Partial<NewJob>, viewer?: Viewer): Promise<string>;
   /** A job that runs, with its open attempt. */
   started(slot?: number, differences?: Partial<NewJob>): Promise<{ jobId: string; attemptId: string }>;
@@ -65,7 +66,10 @@ export async function openBench(engine: EngineName = 'SQLite'): Promise<Bench> {
     anotherRecorder: async () => recorderOn(await temp.openAnother()),
     async waiting(differences = {}, viewer = alice) {
       const id = ids();
+      const { files = [] } = differences;
+      const unname = await nameFiles(temp.store.db, viewer.tenant, files);
       await recorder.queue(viewer, newJob(id, differences));
+      await unname();
       return id;
     },
     async started(slot = 0, differences = {}) {

@@ -46,6 +46,19 @@ describe.each(ENGINES)('on %s', (engine) => {
     expect(await rig.count('jobs')).toBe(1);
   });
 
+  it('a job whose last trace goes while it is repeated is not found', async () => {
+    await rig.recorder.cancel(viewer, jobId);
+    const { recorder } = rig;
+    const queue: typeof recorder.queue = async (...args) => {
+      expect(await recorder.remove(viewer, jobId)).toMatchObject({ kind: 'removed' });
+      await rig.store.db.deleteFrom('uploads').execute();
+      return recorder.queue(...args);
+    };
+    const submitter = rig.submitterWith({ recorder: { queue } });
+    expect(await submitter.retry(viewer, jobId)).toEqual({ kind: 'not-found' });
+    expect(await rig.count('jobs')).toBe(0);
+  });
+
   it('a job of nobody or of another tenant is not found', async () => {
     await rig.recorder.cancel(viewer, jobId);
     expect(await rig.submitter.retry(viewer, 'nothing')).toEqual({ kind: 'not-found' });

@@ -4,7 +4,7 @@ import { fault } from '../../src/domain/fault.ts';
 import type { QueueResult } from '../../src/jobs/queue-writer.ts';
 import type { Recorder } from '../../src/jobs/recorder.ts';
 import { claimOpenAttempts, openAttempts } from '../../src/store/attempts.ts';
-import { droppedBlobs, noteDropped } from '../../src/store/blobs.ts';
+import { dropOldUploads, droppedBlobs, isReferenced, noteDropped } from '../../src/store/blobs.ts';
 import { listInstances, saveInventory, upsertConfigured } from '../../src/store/instances.ts';
 import { eventsAfter } from '../../src/store/job-events.ts';
 import { findJob, pendingJobs } from '../../src/store/jobs.ts';
@@ -13,6 +13,7 @@ import { outputsOfJobs } from '../../src/store/outputs.ts';
 import type { OutputsTable } from '../../src/store/schema.ts';
 import { deadlocksOf } from '../support/deadlocks.ts';
 import { jobRow } from '../support/job-rows.ts';
+import { nameFiles } from '../support/named-files.ts';
 import { newJob } from '../support/new-job.ts';
 import { othersWaitForLocks } from '../support/waiting-lock.ts';
 import { alice, assignment, type Bench, imageOutput, openBench, TERM } from './recorder-bench.ts';
@@ -60,6 +61,51 @@ describe('equal requests to several processes', () => {
     await expect(undone).rejects.toThrow('undo');
     expect(await second).toMatchObject({ kind: 'queued', job: { id: 'second' } });
     expect(await pendingJobs(db)).toHaveLength(1);
+  });
+});
+
+describe('a file that a new job takes', () => {
+  const file = { sha256: 'f' };
+  const blob = { tenant: alice.tenant, ...file };
+
+  /** Removes the file's other name while the job that takes it is half queued; whether a row names it right afterwards. */
+  async function removedMeanwhile(remove: () => Promise<unknown>): Promise<boolean> {
+    const { db, transaction } = bench.store;
+    let queued: Promise<QueueResult> | undefined;
+    let named: Promise<boolean> | undefined;
+    await transaction(async (tx) => {
+      const needs = {
+        needs_key: 'held up',
+        node_types: '[]',
+        models: '[]',
+        blocked_by: null,
+        blocked_at: null,
+      };
+      await tx.insertInto('needs').values(needs).execute();
+      queued = recorders[0].queue(alice, newJob('new', { files: [file], needsKey: 'held up' }));
+      await othersWaitForLocks(tx);
+      named = remove().then(() => isReferenced(db, blob));
+      await othersWaitForLocks(tx, 2);
+    });
+    expect(await queued).toMatchObject({ kind: 'queued' });
+    return (await named) ?? false;
+  }
+
+  it('is always named by a row, though retention drops the upload it was found by', async () => {
+    await nameFiles(bench.store.db, alice.tenant, [file]);
+    const drop = (): Promise<number> => bench.store.transaction((tx) => dropOldUploads(tx, 2e12, 10));
+    expect(await removedMeanwhile(drop)).toBe(true);
+  });
+
+  it('is always named by a row, though the job that took it first is deleted', async () => {
+    const first = await bench.waiting({ files: [file] });
+    await recorders[1].cancel(alice, first);
+    expect(await removedMeanwhile(() => recorders[1].remove(alice, first))).toBe(true);
+  });
+
+  it('is always named by a row, though the job that made it is deleted', async () => {
+    const { jobId } = await bench.completed([imageOutput(file.sha256)]);
+    expect(await removedMeanwhile(() => recorders[1].remove(alice, jobId))).toBe(true);
   });
 });
 

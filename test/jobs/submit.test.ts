@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fileRefsOf } from '../../src/domain/file-refs.ts';
 import type { Job } from '../../src/domain/job.ts';
+import type { SentValue } from '../../src/jobs/sources.ts';
 import type { SubmitRequest, SubmitResult } from '../../src/jobs/submission.ts';
 import type { JsonObject } from '../../src/lib/json.ts';
 import { findGraph } from '../../src/store/jobs.ts';
@@ -92,6 +93,25 @@ describe.each(ENGINES)('on %s', (engine) => {
       const graph = await findGraph(rig.store.db, raw.id);
       expect(fileRefsOf(graph ?? {}).map((ref) => ref.as)).toEqual(['name', 'base64']);
       expect(await rig.count('uploads')).toBe(1);
+    });
+
+    it('is refused when what it takes is removed while another of its pictures still comes', async () => {
+      const uploadId = await storedUpload();
+      const other = await picture(2);
+      async function* slowly(): AsyncGenerator<Uint8Array> {
+        yield other.subarray(0, 50);
+        await rig.store.db.deleteFrom('uploads').where('id', '=', uploadId).execute();
+        yield other.subarray(50);
+      }
+      const load = (image: SentValue) => ({ class_type: 'LoadImage', inputs: { image: { $file: image } } });
+      const graph = { a: load({ uploadId }), b: load({ upload: { filename: null, stream: slowly() } }) };
+      expect(await submit({ graph })).toEqual({
+        kind: 'invalid',
+        issues: [
+          { path: ['graph', 'a', 'inputs', 'image', '$file', 'uploadId'], message: 'names no upload' },
+        ],
+      });
+      expect(await rig.count('jobs')).toBe(0);
     });
 
     it('fetches a picture by URL into an upload', async () => {

@@ -31,6 +31,7 @@ import { outputsOfJobs } from '../../src/store/outputs.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Evidence } from '../support/history/evidence.ts';
 import { assertHistory } from '../support/history-checker.ts';
+import { nameFiles } from '../support/named-files.ts';
 import { newJob } from '../support/new-job.ts';
 import { type EngineName, openTempStore, type TempStore } from '../support/temp-store.ts';
 
@@ -197,6 +198,7 @@ export class Rig {
       files: fileRefsOf(graph),
       ...differences,
     });
+    await nameFiles(this.store.db, defaultViewer.tenant, job.files);
     await this.recorder.queue(defaultViewer, job);
     return id;
   }

@@ -4,6 +4,7 @@
  */
 import type { Instance } from '../domain/instance.ts';
 import type { EventBus } from '../events/bus.ts';
+import { inTime } from '../events/in-time.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { listInstances } from '../store/instances.ts';
@@ -43,15 +44,23 @@ export interface HealthParts {
 
 /** Less free space than this and outputs will soon not fit. */
 const LOW_SPACE_BYTES = 512 * 1024 * 1024;
+/** A store that answers may be gone, or busy, a moment later. Longer than a query waits for a connection. */
+const ROWS_WITHIN_MS = 6000;
 
 /** A function that makes the report anew; uptime counts from this call. It never throws. */
 export function createHealthReporter(parts: HealthParts): () => Promise<HealthReport> {
   const startedAt = parts.clock.monotonic();
   return async () => {
     // asked first, since that answers in time also when the store does not
-    const rows = (await parts.store.healthy()) ? await readRows(parts.store).catch(() => null) : null;
+    const reached = await parts.store.healthy();
+    const ask = <T>(answer: () => Promise<T>) =>
+      answers ? inTime(parts.clock, ROWS_WITHIN_MS, answer()) : null;
+    const [rows, led] = await Promise.all([
+      ask(() => readRows(parts.store)),
+      ask(async () => parts.fleetIsLed?.()),
+    ]);
     const core = [
-      ...(await schedulerCheck(parts)),
+      ...schedulerCheck(parts, led ?? null),
       check('store', rows !== null, 'the store does not answer'),
       check('bus', parts.bus.healthy(), 'the event bus does not run'),
     ];
@@ -97,10 +106,10 @@ function check(name: string, ok: boolean, problem: string): HealthCheck {
 const NOBODY_LEADS =
   'no process leads the fleet, so jobs wait: start one with ROLE=scheduler (or all), or read in its log why it does not lead';
 
-async function schedulerCheck({ schedulerHealthy, fleetIsLed }: HealthParts): Promise<HealthCheck[]> {
+/** `led` is null where that could not be found out. */
+function schedulerCheck({ schedulerHealthy, fleetIsLed }: HealthParts, led: boolean | null): HealthCheck[] {
   if (schedulerHealthy?.() === false) return [check('scheduler', false, 'it does not run')];
   if (!fleetIsLed) return schedulerHealthy ? [check('scheduler', true, '')] : [];
-  const led = await fleetIsLed().catch(() => null);
   const problem = led === null ? 'who leads the fleet is not known: the store does not answer' : NOBODY_LEADS;
   return [check('scheduler', led === true, problem)];
 }

@@ -2,17 +2,27 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { MemoryBus } from '../../src/events/memory-bus.ts';
 import { createHealthReporter, type HealthParts } from '../../src/graphql/health-report.ts';
 import type { BlobStore } from '../../src/storage/blob-store.ts';
+import type { Store } from '../../src/store/open.ts';
+import { eventually } from '../support/eventually.ts';
 import { openTempStore } from '../support/temp-store.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
-async function schedulerCheck(parts: Pick<HealthParts, 'schedulerHealthy' | 'fleetIsLed'>) {
+type Asked = Pick<HealthParts, 'schedulerHealthy' | 'fleetIsLed'>;
+
+async function reporter(parts: Asked, before: (store: Store) => Promise<void> = async () => undefined) {
   const temp = await openTempStore();
   onTestFinished(() => temp.close());
+  await before(temp.store);
   const bus = new MemoryBus();
   await bus.start();
   const storage = { freeBytes: async () => null } as unknown as BlobStore;
-  const ground = { store: temp.store, bus, storage, clock: new VirtualClock(), version: '0' };
-  const report = await createHealthReporter({ ...ground, ...parts })();
+  const clock = new VirtualClock();
+  const ground = { store: temp.store, bus, storage, clock, version: '0' };
+  return { clock, report: createHealthReporter({ ...ground, ...parts }) };
+}
+
+async function schedulerCheck(parts: Asked) {
+  const report = await (await reporter(parts)).report();
   return { status: report.status, check: report.checks.find(({ name }) => name === 'scheduler') };
 }
 
@@ -37,6 +47,36 @@ describe('the health of scheduling', () => {
     const unknown = await schedulerCheck({ fleetIsLed: () => Promise.reject(new Error('away')) });
     expect(unknown.status).toBe('CRITICAL');
     expect(unknown.check?.message).toMatch(/not known/);
+  });
+
+  it('is not asked of a store that does not answer', async () => {
+    let asked = 0;
+    const fleetIsLed = (): Promise<boolean> => {
+      asked += 1;
+      return new Promise(() => undefined);
+    };
+    const { report } = await reporter({ fleetIsLed }, async (store) => store.stop());
+    const { status, checks } = await report();
+    expect(status).toBe('CRITICAL');
+    expect(checks).toContainEqual({ name: 'store', ok: false, message: 'the store does not answer' });
+    expect(checks.find(({ name }) => name === 'scheduler')?.message).toMatch(/not known/);
+    expect(asked).toBe(0);
+  });
+
+  it('is not known where a store that just answered hangs, and the report comes all the same', async () => {
+    let asked = false;
+    const fleetIsLed = (): Promise<boolean> => {
+      asked = true;
+      return new Promise(() => undefined);
+    };
+    const { report, clock } = await reporter({ fleetIsLed });
+    const reporting = report();
+    await eventually(() => asked);
+    await clock.advance(10_000);
+    const { status, checks } = await reporting;
+    expect(status).toBe('CRITICAL');
+    expect(checks.find(({ name }) => name === 'scheduler')?.message).toMatch(/not known/);
+    expect(clock.pending).toBe(0);
   });
 
   it('is no matter where nobody asks', async () => {

@@ -54,7 +54,7 @@ export function createHealthReporter(parts: HealthParts): () => Promise<HealthRe
     // asked first, since that answers in time also when the store does not
     const reached = await parts.store.healthy();
     const ask = <T>(answer: () => Promise<T>) =>
-      answers ? inTime(parts.clock, ROWS_WITHIN_MS, answer()) : null;
+      reached ? inTime(parts.clock, ROWS_WITHIN_MS, answer()) : null;
     const [rows, led] = await Promise.all([
       ask(() => readRows(parts.store)),
       ask(async () => parts.fleetIsLed?.()),

@@ -12,6 +12,11 @@ export interface BlobPin {
   release(): void;
 }
 
+/** What a guard and its store lock to keep a blob: one text for each, among other keys of the same kind. */
+export function blobKey(tenant: string, sha256: string): string {
+  return `blob ${sha256} ${tenant}`;
+}
+
 export interface BlobGuard {
   /** From when this resolves until the release (or the death of this process, and an hour) nobody removes the blob. */
   pin(tenant: string, sha256: string): Promise<BlobPin>;

@@ -34,7 +34,7 @@ export class OrphanSweeper {
   /** One round. A file that cannot be removed is tried again when its turn comes anew. */
   async sweep(signal?: Pick<AbortSignal, 'aborted'>): Promise<void> {
     const { storage, logger } = this.#parts;
-    const halfWritten = await storage.sweepStaging(STALE_STAGING_MS);
+    const halfWritten = await this.#sweepStaging();
     let removed = 0;
     for (let seen = 0; seen < MOST_IN_A_ROUND && !signal?.aborted; seen += BATCH) {
       const blobs = await storage.list(BATCH, this.#last);
@@ -52,7 +52,21 @@ export class OrphanSweeper {
     if (removed + halfWritten > 0) logger.info({ files: removed, halfWritten }, 'orphaned files removed');
   }
 
-  /** Young ones may be about to get their row; the store asks for the age again, as a put makes a blob young. */
+  /** What cannot be swept, for lack of a permission perhaps, must not keep the orphans. */
+  async #sweepStaging(): Promise<number> {
+    const { storage, logger } = this.#parts;
+    try {
+      return await storage.sweepStaging(STALE_STAGING_MS);
+    } catch (error) {
+      logger.warn({ err: error }, 'half-written files could not be removed');
+      return 0;
+    }
+  }
+
+  /**
+   * The age spares a question for each file that is new. It protects none: whoever counts on a blob, old or new, has it
+   * pinned until the row is there.
+   */
   async #removeOrphan(blob: ListedBlob): Promise<boolean> {
     const { store, storage, clock, logger, orphanAgeMs = DAY_MS } = this.#parts;
     const { tenant, sha256, storedAt } = blob;

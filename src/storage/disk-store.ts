@@ -1,7 +1,7 @@
 /** The blob store on a local disk (or a volume several gateways share). */
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, rename, stat, statfs, unlink } from 'node:fs/promises';
-import { type BlobGuard, type BlobPin, REMOVAL_MS } from '../domain/blob-guard.ts';
+import { type BlobGuard, type BlobPin, blobKey, REMOVAL_MS } from '../domain/blob-guard.ts';
 import { assert } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
 import { KeyLock } from '../lib/key-lock.ts';
@@ -83,7 +83,7 @@ export class DiskStore implements BlobStore {
       const intake = await takeIn(source, options.maxBytes, staging);
       if (!intake.ok) return { stored: false, reason: 'too-large', maxBytes: options.maxBytes };
       const { sha256, bytes } = intake;
-      const received = { ...intake, key: keyOf(tenant, sha256), tenant, staging };
+      const received = { ...intake, key: blobKey(tenant, sha256), tenant, staging };
       const inspecting = options.inspect?.(intake.held ?? staging.path, bytes);
       const writing = options.rarelyRejects ? this.#writeAhead(received) : undefined;
       const [verdict] = await both(inspecting, writing);
@@ -207,8 +207,6 @@ export class DiskStore implements BlobStore {
     await this.#folders.sync(folder);
   }
 }
-
-const keyOf = (tenant: string, sha256: string): string => `${sha256} ${tenant}`;
 
 /** For what fails while a blob is pinned. */
 function releasing(pin: BlobPin): (error: unknown) => never {

@@ -1,5 +1,5 @@
 /** The guard of blobs that only this process puts and removes. */
-import type { BlobGuard, BlobPin } from '../domain/blob-guard.ts';
+import { type BlobGuard, type BlobPin, blobKey } from '../domain/blob-guard.ts';
 import { KeyLock } from '../lib/key-lock.ts';
 import { Pins } from './pins.ts';
 
@@ -8,14 +8,12 @@ export class MemoryBlobGuard implements BlobGuard {
   readonly #pins = new Pins();
 
   pin(tenant: string, sha256: string): Promise<BlobPin> {
-    const key = keyOf(tenant, sha256);
+    const key = blobKey(tenant, sha256);
     return this.#lock.run(key, async () => this.#pins.pin(key));
   }
 
   unlessPinned<T>(tenant: string, sha256: string, work: () => Promise<T>): Promise<T | null> {
-    const key = keyOf(tenant, sha256);
+    const key = blobKey(tenant, sha256);
     return this.#lock.run(key, async () => (this.#pins.has(key) ? null : await work()));
   }
 }
-
-const keyOf = (tenant: string, sha256: string): string => `${sha256} ${tenant}`;

@@ -162,8 +162,8 @@ export class S3Bucket {
       for (const { Key = '', UploadId, Initiated } of page.Uploads ?? []) {
         if (!Initiated || Initiated.getTime() > before) continue;
         const abort = new this.#sdk.AbortMultipartUploadCommand({ ...this.#at(Key), UploadId });
-        await this.#client.send(abort);
-        swept++;
+        // another process may have ended it since
+        if (await orNull(this.#client.send(abort))) swept++;
       }
       KeyMarker = page.IsTruncated ? page.NextKeyMarker : undefined;
       UploadIdMarker = page.NextUploadIdMarker;

@@ -101,9 +101,10 @@ export class S3Store implements BlobStore {
       const { sha256, bytes, held } = intake;
       const verdict = await options.inspect?.(held ?? staging.path, bytes);
       if (verdict && !verdict.ok) return { stored: false, reason: 'rejected', rejection: verdict.rejection };
+      const key = this.#keys.keyOf(tenant, sha256);
       const pin = await this.#options.guard.pin(tenant, sha256).catch(() => null);
       if (!pin) return { stored: false, reason: 'unavailable' };
-      const problem = await this.#upload({ key: this.#keys.keyOf(tenant, sha256), ...intake, staging });
+      const problem = await this.#upload({ key, ...intake, staging });
       if (problem === null) return { stored: true, sha256, bytes, inspected: verdict?.value as A, pin };
       pin.release();
       return { stored: false, reason: problem };

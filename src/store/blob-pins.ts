@@ -3,7 +3,7 @@
  * the database. Postgres only: in SQLite the work of a removal, which asks the store, would wait for itself.
  */
 import { sql } from 'kysely';
-import type { BlobGuard, BlobPin } from '../domain/blob-guard.ts';
+import { type BlobGuard, type BlobPin, blobKey } from '../domain/blob-guard.ts';
 import { assert } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
 import { KeyLock } from '../lib/key-lock.ts';
@@ -35,9 +35,9 @@ export class SqlBlobGuard implements BlobGuard {
   async pin(tenant: string, sha256: string): Promise<BlobPin> {
     const { store, clock, ids } = this.#parts;
     const id = ids();
-    await this.#blobs.run(keyOf(tenant, sha256), () =>
+    await this.#blobs.run(blobKey(tenant, sha256), () =>
       store.transaction(async (tx) => {
-        await lockKey(tx, keyOf(tenant, sha256));
+        await lockKey(tx, blobKey(tenant, sha256));
         const expires_at = sql<number>`${storeNow(tx, clock.now())} + ${sql.lit(HOUR_MS)}`;
         await tx.insertInto('blob_pins').values({ tenant, sha256, id, expires_at }).execute();
       }),
@@ -45,14 +45,14 @@ export class SqlBlobGuard implements BlobGuard {
     const unpinned = (): Promise<void> => unpin(store.db, tenant, sha256, id);
     return {
       // In its turn, so that who releases may remove; what cannot be deleted now runs out by itself.
-      release: () => void this.#blobs.run(keyOf(tenant, sha256), unpinned).catch(() => undefined),
+      release: () => void this.#blobs.run(blobKey(tenant, sha256), unpinned).catch(() => undefined),
     };
   }
 
   unlessPinned<T>(tenant: string, sha256: string, work: () => Promise<T>): Promise<T | null> {
     const { store, clock } = this.#parts;
     this.#sweep();
-    const key = keyOf(tenant, sha256);
+    const key = blobKey(tenant, sha256);
     const remove = (): Promise<T | null> =>
       store.transaction(async (tx) => {
         await lockKey(tx, key);
@@ -95,5 +95,3 @@ async function unpin(db: Db, tenant: string, sha256: string, id: string): Promis
     .where('id', '=', id)
     .execute();
 }
-
-const keyOf = (tenant: string, sha256: string): string => `blob ${sha256} ${tenant}`;

@@ -10,6 +10,7 @@ import { pipeline } from 'node:stream/promises';
 import { CreateMultipartUploadCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
+import { MemoryBlobGuard } from '../../src/storage/memory-blob-guard.ts';
 import { openBucket, type S3Bucket } from '../../src/storage/s3-bucket.ts';
 import { parseS3Url } from '../../src/storage/s3-location.ts';
 import { S3Server } from '../support/services/s3-server.ts';
@@ -104,6 +105,27 @@ describe('S3Store', () => {
     expect(await tomorrow.store.sweepStaging(0)).toBe(1);
     expect(await rig.leftovers()).toBe(0);
     await tomorrow.close();
+  });
+
+  it('does not mind that another process sweeps the same away', async () => {
+    for (let n = 0; n < 10; n++) {
+      const Key = `some/path/blobs/acme/${hash.slice(0, 2)}/${sha256(Buffer.from(String(n)))}`;
+      await rig.client.send(new CreateMultipartUploadCommand({ Bucket: rig.bucket, Key }));
+    }
+    const later = { ...systemClock, now: () => Date.now() + 2 * 3_600_000 };
+    const tomorrow = await s3Rig(server, { bucket: rig.bucket, clock: later });
+    await Promise.all([0, 1, 2, 3].map(() => tomorrow.store.sweepStaging(0)));
+    expect(await rig.leftovers()).toBe(0);
+    await tomorrow.close();
+  });
+
+  it('pins nothing that it cannot name', async () => {
+    const guard = new MemoryBlobGuard();
+    const odd = await s3Rig(server, { bucket: rig.bucket, guard });
+    const nameless = '\ud800';
+    await expect(odd.store.put(nameless, [bytes], { maxBytes: 100 })).rejects.toThrow('whole letters');
+    expect(await guard.unlessPinned(nameless, hash, async () => 'free')).toBe('free');
+    await odd.close();
   });
 
   it('carries a large file in parts, and only some of them in memory', async () => {

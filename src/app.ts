@@ -20,7 +20,7 @@ import { createRecorder } from './jobs/recorder.ts';
 import { createRetention } from './jobs/retention.ts';
 import { systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
-import type { Service } from './lib/service.ts';
+import { type Service, together } from './lib/service.ts';
 import { createScheduler, type Scheduler } from './scheduler/scheduler.ts';
 import { isHeld, LEADER_LEASE } from './store/leases.ts';
 import type { WorkflowRegistry } from './workflows/definition.ts';
@@ -68,7 +68,8 @@ async function compose(ground: Ground, workflows: WorkflowRegistry): Promise<App
     config.role === 'scheduler'
       ? createHealthServer({ ...ground, health, leads })
       : await createApi(ground, { recorder, retention, health, workflows });
-  const ofScheduler: Service[] = scheduler ? [scheduler, retention] : [];
+  // retention may be waiting for a slow bucket, and a successor for the lease
+  const ofScheduler: Service[] = scheduler ? [together([scheduler, retention])] : [];
   const services = [store, clock, bus, storage, ...ofScheduler, door];
   return new Gateway({ config, clock, services, door, hold: () => scheduler?.hold() });
 }

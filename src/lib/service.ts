@@ -30,3 +30,18 @@ export async function stopAll(services: readonly Service[]): Promise<void> {
   }
   if (errors.length > 0) throw errors[0];
 }
+
+/**
+ * Several as one: they start in the given order, and stop all at once, so that a long last step of one does not hold up what
+ * another has to give back.
+ */
+export function together(services: readonly Service[]): Service {
+  return {
+    start: () => startAll(services),
+    async stop() {
+      const ends = await Promise.allSettled(services.map((service) => service.stop()));
+      const failed = ends.find(({ status }) => status === 'rejected');
+      if (failed?.status === 'rejected') throw failed.reason;
+    },
+  };
+}

@@ -116,6 +116,7 @@ describe.each(ENGINES)('on %s', (engine) => {
       expect(await isThere('a', again.sha256)).toBe(true);
       expect(await isThere('a', pinned.sha256)).toBe(true);
       for (const pin of [...pins, pinned.pin]) pin.release();
+      storage.remove = remove;
       await sweeper.sweep();
       expect([await isThere('a', again.sha256), await isThere('a', pinned.sha256)]).toEqual([false, false]);
     });

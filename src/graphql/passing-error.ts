@@ -3,7 +3,7 @@
  * may succeed later. Never what the database said, which may name hosts, users and values.
  */
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
-import { StorageUnavailable } from '../storage/s3-problem.ts';
+import { StorageUnavailable } from '../storage/storage-unavailable.ts';
 import type { StoreTrouble } from '../store/retryable.ts';
 import { troubleOfStore } from '../store/store-error.ts';
 import type { ErrorCode } from './coded-error.ts';

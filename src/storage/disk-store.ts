@@ -17,9 +17,10 @@ import type {
 import { DiskLayout } from './disk-layout.ts';
 import { listBlobs, nameTenant } from './disk-listing.ts';
 import { DurableFolders } from './durable-folder.ts';
-import { errorCode, isDiskFull, orNullIfAbsent } from './fs-error.ts';
+import { errorCode, isDiskFull, orNullIfAbsent, orUnavailable } from './fs-error.ts';
 import { StagingFile, takeIn } from './intake.ts';
 import { MemoryBlobGuard } from './memory-blob-guard.ts';
+import { StorageUnavailable } from './storage-unavailable.ts';
 import { sweepFolder } from './sweep-folder.ts';
 
 export interface DiskStoreOptions {
@@ -85,17 +86,19 @@ export class DiskStore implements BlobStore {
       const { sha256, bytes } = intake;
       const received = { ...intake, key: blobKey(tenant, sha256), tenant, staging };
       const inspecting = options.inspect?.(intake.held ?? staging.path, bytes);
-      const writing = options.rarelyRejects ? this.#writeAhead(received) : undefined;
+      const writing = options.rarelyRejects ? orUnavailable(this.#writeAhead(received)) : undefined;
       const [verdict] = await both(inspecting, writing);
       if (verdict && !verdict.ok) return { stored: false, reason: 'rejected', rejection: verdict.rejection };
       // Only a guard that other processes share can fail.
       const pin = await this.#guard.pin(tenant, sha256).catch(() => null);
       if (!pin) return { stored: false, reason: 'unavailable' };
-      stored = await this.#lock.run(received.key, () => this.#keep(received)).catch(releasing(pin));
+      const keeping = this.#lock.run(received.key, () => orUnavailable(this.#keep(received)));
+      stored = await keeping.catch(releasing(pin));
       // Without `inspect` nothing says what A is, so it is undefined, its default.
       return { stored: true, sha256, bytes, inspected: verdict?.value as A, pin };
     } catch (error) {
       if (isDiskFull(error)) return { stored: false, reason: 'no-space' };
+      if (error instanceof StorageUnavailable) return { stored: false, reason: 'unavailable' };
       throw error;
     } finally {
       if (!stored) await staging.discard();
@@ -104,10 +107,10 @@ export class DiskStore implements BlobStore {
   }
 
   async open(tenant: string, sha256: string, range?: ByteRange): Promise<OpenBlob | null> {
-    const handle = await orNullIfAbsent(open(this.#layout.file(tenant, sha256), 'r'));
+    const handle = await this.#ask(open(this.#layout.file(tenant, sha256), 'r'));
     if (!handle) return null;
     try {
-      const total = (await handle.stat()).size;
+      const total = (await orUnavailable(handle.stat())).size;
       if (!range) return { stream: handle.createReadStream(), total };
       assert(range.start >= 0 && range.start <= range.end && range.end < total, 'the range lies in the blob');
       return { stream: handle.createReadStream({ start: range.start, end: range.end }), total };
@@ -118,17 +121,18 @@ export class DiskStore implements BlobStore {
   }
 
   async toBuffer(tenant: string, sha256: string, maxBytes: number): Promise<Buffer | null> {
-    const handle = await orNullIfAbsent(open(this.#layout.file(tenant, sha256), 'r'));
+    const handle = await this.#ask(open(this.#layout.file(tenant, sha256), 'r'));
     if (!handle) return null;
     try {
-      return (await handle.stat()).size > maxBytes ? null : await handle.readFile();
+      const { size } = await orUnavailable(handle.stat());
+      return size > maxBytes ? null : await orUnavailable(handle.readFile());
     } finally {
       await handle.close();
     }
   }
 
   async stat(tenant: string, sha256: string): Promise<{ readonly bytes: number } | null> {
-    const found = await orNullIfAbsent(stat(this.#layout.file(tenant, sha256)));
+    const found = await this.#ask(stat(this.#layout.file(tenant, sha256)));
     return found && { bytes: found.size };
   }
 
@@ -142,28 +146,42 @@ export class DiskStore implements BlobStore {
     const file = this.#layout.file(tenant, sha256);
     const removed = await this.#guard.unlessPinned<RemoveResult>(tenant, sha256, async () => {
       const since = clock.monotonic();
-      const found = await orNullIfAbsent(stat(file));
+      const found = await this.#ask(stat(file));
       if (!found) return 'absent';
       if (found.mtimeMs >= putBefore) return 'in-use';
       if (!(await stillUnreferenced())) return 'referenced';
       if (clock.monotonic() - since > REMOVAL_MS) return 'in-use';
-      await orNullIfAbsent(unlink(file));
+      await this.#ask(unlink(file));
       return 'removed';
     });
     return removed ?? 'in-use';
   }
 
   async freeBytes(): Promise<number> {
-    const { bavail, bsize } = await statfs(this.#layout.root);
+    await this.#checkMounted();
+    const { bavail, bsize } = await orUnavailable(statfs(this.#layout.root));
     return bavail * bsize;
   }
 
   list(limit: number, after?: Pick<ListedBlob, 'tenant' | 'sha256'>): Promise<ListedBlob[]> {
-    return listBlobs(this.#layout, limit, after);
+    return orUnavailable(listBlobs(this.#layout, limit, after));
   }
 
   sweepStaging(olderThanMs: number): Promise<number> {
     return sweepFolder(this.#layout.staging, this.#options.clock.now() - olderThanMs, this.#writing);
+  }
+
+  /** Null for a file that is absent, and for none of a volume that is away. */
+  async #ask<T>(task: Promise<T>): Promise<T | null> {
+    const found = await orUnavailable(orNullIfAbsent(task));
+    if (found === null) await this.#checkMounted();
+    return found;
+  }
+
+  /** Where a volume is not mounted there is an empty folder, in which every blob would seem absent. */
+  async #checkMounted(): Promise<void> {
+    const folder = await orUnavailable(orNullIfAbsent(stat(this.#layout.staging)));
+    if (!folder) throw new StorageUnavailable('the volume is not mounted');
   }
 
   /** Under the key's lock, and pinned. Whether the staging file is now the blob. */

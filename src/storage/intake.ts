@@ -4,6 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
+import { errorCode, orUnavailable } from './fs-error.ts';
+import { StorageUnavailable } from './storage-unavailable.ts';
 
 /** Bytes held in memory before a write; a whole small file fits. */
 const HOLD_BYTES = 1024 * 1024;
@@ -27,8 +29,13 @@ export class StagingFile {
     return this.#finished;
   }
 
-  async write(chunks: readonly Uint8Array[]): Promise<void> {
-    this.#handle ??= await open(this.path, 'wx', 0o640);
+  /** @throws StorageUnavailable when the volume is away; the same of `finish`. */
+  write(chunks: readonly Uint8Array[]): Promise<void> {
+    return orUnavailable(this.#write(chunks));
+  }
+
+  async #write(chunks: readonly Uint8Array[]): Promise<void> {
+    this.#handle ??= await open(this.path, 'wx', 0o640).catch(orNotMounted);
     // A short write (the disk filling up) is carried on with until done or refused.
     let rest: Uint8Array = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
     while (rest.length > 0) rest = rest.subarray((await this.#handle.write(rest)).bytesWritten);
@@ -38,11 +45,11 @@ export class StagingFile {
   async finish(held: Uint8Array | null): Promise<void> {
     if (this.#finished) return;
     if (held) await this.write([held]);
-    await this.#handle?.sync();
+    if (this.#handle) await orUnavailable(this.#handle.sync());
     this.#finished = true;
     const handle = this.#handle;
     this.#handle = undefined;
-    await handle?.close();
+    if (handle) await orUnavailable(handle.close());
   }
 
   /** Leaves nothing behind; harmless when nothing was written. */
@@ -50,8 +57,14 @@ export class StagingFile {
     const handle = this.#handle;
     this.#handle = undefined;
     await handle?.close().catch(() => undefined);
-    await rm(this.path, { force: true });
+    // by a volume that is away too: else what it leaves is swept later
+    await rm(this.path, { force: true }).catch(() => undefined);
   }
+}
+
+/** The folder of staging files is made at the start. */
+function orNotMounted(error: unknown): never {
+  throw errorCode(error) === 'ENOENT' ? new StorageUnavailable('the volume is not mounted') : error;
 }
 
 /** Reads the source to its end; `ok: false` when it is longer than `maxBytes` (the source is then closed unread). */

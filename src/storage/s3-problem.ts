@@ -1,12 +1,6 @@
 /** What an error of an object store means: absent, full, or away. Nothing it says can show a secret of ours. */
 import { errorCode } from './fs-error.ts';
-
-/** The object store refused, broke off, did not answer in time or gave other bytes; it may do better later. */
-export class StorageUnavailable extends Error {
-  override readonly name = 'StorageUnavailable';
-  /** As of a system error, which is what callers take it for. */
-  readonly code = 'STORAGE_UNAVAILABLE';
-}
+import { StorageUnavailable } from './storage-unavailable.ts';
 
 const FULL = /quota|storagefull|insufficient/i;
 const FULL_STATUS = 507;

@@ -29,6 +29,7 @@ import { S3Keys } from './s3-keys.ts';
 import type { S3Location } from './s3-location.ts';
 import { describeProblem, isFull, unavailable } from './s3-problem.ts';
 import { readyBucket } from './s3-start.ts';
+import { StorageUnavailable } from './storage-unavailable.ts';
 import { sweepFolder } from './sweep-folder.ts';
 import { verified } from './verified.ts';
 
@@ -110,6 +111,7 @@ export class S3Store implements BlobStore {
       return { stored: false, reason: problem };
     } catch (error) {
       if (isDiskFull(error)) return { stored: false, reason: 'no-space' };
+      if (error instanceof StorageUnavailable) return { stored: false, reason: 'unavailable' };
       throw error;
     } finally {
       await staging.discard();

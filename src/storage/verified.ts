@@ -5,7 +5,8 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../lib/clock.ts';
-import { StorageUnavailable, unavailable } from './s3-problem.ts';
+import { unavailable } from './s3-problem.ts';
+import { StorageUnavailable } from './storage-unavailable.ts';
 
 export interface Expected {
   readonly bytes: number;

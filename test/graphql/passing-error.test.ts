@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { fileFailure } from '../../src/graphql/failures.ts';
 import { passingError } from '../../src/graphql/passing-error.ts';
 import { createLogger } from '../../src/lib/logger.ts';
-import { StorageUnavailable } from '../../src/storage/s3-problem.ts';
+import { StorageUnavailable } from '../../src/storage/storage-unavailable.ts';
 import { createPostgresPool } from '../../src/store/postgres-pool.ts';
 import { openTempStore } from '../support/temp-store.ts';
 

@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FileUrls } from '../../src/graphql/file-urls.ts';
-import { StorageUnavailable } from '../../src/storage/s3-problem.ts';
+import { StorageUnavailable } from '../../src/storage/storage-unavailable.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 
 let gateway: TestGateway;

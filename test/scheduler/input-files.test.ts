@@ -6,7 +6,7 @@ import type { Member } from '../../src/fleet/member.ts';
 import { InputFiles } from '../../src/scheduler/input-files.ts';
 import { TransferGate } from '../../src/scheduler/transfer-gate.ts';
 import type { BlobStore } from '../../src/storage/blob-store.ts';
-import { StorageUnavailable } from '../../src/storage/s3-problem.ts';
+import { StorageUnavailable } from '../../src/storage/storage-unavailable.ts';
 import { hurriedClock } from '../support/hurried-clock.ts';
 
 const ref = (n: number): FileRef => ({

@@ -1,6 +1,6 @@
 /** A blob store whose disk can be full, or broken, or away at will. Everything else is the store it wraps. */
 import type { BlobStore, PutOptions, PutResult } from '../../src/storage/blob-store.ts';
-import { StorageUnavailable } from '../../src/storage/s3-problem.ts';
+import { StorageUnavailable } from '../../src/storage/storage-unavailable.ts';
 
 export type Room = 'enough' | 'none' | 'broken' | 'away';
 

@@ -102,4 +102,22 @@ describe('a subscriber of many jobs who lost messages (F39)', () => {
     for (const { id } of [waiting, other, last]) await gateway.recorder.cancel(defaultViewer, id);
     await jobs.return?.();
   });
+
+  it('is told of a change that was committed long after it was dated', async () => {
+    const slow = await gateway.addJob({ labels: { a: 3 } });
+    const jobs = follow({ label: { a: 3 } });
+    const reading = jobs.next();
+    const first = await gateway.addJob({ labels: { a: 3 } });
+    expect((await reading).value).toMatchObject({ id: first.id });
+    // as after a pool that was full and a statement that hung
+    await gateway.recorder.cancel(defaultViewer, slow.id);
+    const at = Date.now() - 20_000;
+    const { db } = gateway.store;
+    await db.updateTable('jobs').set({ finished_at: at, updated_at: at }).where('id', '=', slow.id).execute();
+    await db.updateTable('job_events').set({ at }).where('job_id', '=', slow.id).execute();
+    overflow();
+    expect(await seenUntil(jobs, [slow.id])).toEqual([`${slow.id} CANCELED`]);
+    await gateway.recorder.cancel(defaultViewer, first.id);
+    await jobs.return?.();
+  });
 });

@@ -16,8 +16,12 @@ import { RecentSeqs } from './recent-seqs.ts';
 import { type Push, stream } from './stream.ts';
 
 const PAGE = 100;
-/** A change is written with the time at which it was begun: when the store is busy it is heard this much later. */
-const LATE_MS = 10_000;
+/**
+ * A change is dated when its writing begins, and seen once that is committed. On a store in trouble that is late: it waits
+ * up to 5 s for a connection, and then each statement, the COMMIT too, may take up to 15 s before it has failed. All of them
+ * so slow and all succeeding is not reckoned with.
+ */
+const LATE_MS = 30_000;
 
 export function followJobs(context: GraphqlContext, filter: JobFilter): AsyncIterableIterator<Snapshot> {
   return stream(context, (push) => {

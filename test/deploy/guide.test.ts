@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { readCompose } from './compose-file.ts';
 import { KNOBS, S3_CREDENTIALS } from './knobs.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -21,11 +22,57 @@ it.each(['DEPLOYMENT.md', 'README.md'])('%s links to files that there are', (fil
   expect(links.filter((link) => !existsSync(ROOT + link))).toEqual([]);
 });
 
-it('names services and manifests that there are', () => {
-  const services = new Set(
-    [...read('docker-compose.yml').matchAll(/^ {2}([\w-]+):$/gm)].map(([, name]) => name),
+/** Commands of Compose after which every argument is a service. */
+const OF_SERVICES = ['build', 'up', 'stop', 'start', 'restart', 'kill', 'logs', 'ps'];
+const OPTIONS_WITH_VALUE = new Set(['--scale', '--timeout', '--tail']);
+
+/** The services that a command names: arguments that are no options, and those that it scales. */
+function servicesOf(command: string): string[] {
+  const [, ...args] = command.trim().split(/\s+/);
+  const named: string[] = [];
+  for (let at = 0; at < args.length; at++) {
+    const word = args[at] ?? '';
+    if (OPTIONS_WITH_VALUE.has(word)) {
+      at += 1;
+      if (word === '--scale') named.push((args[at] ?? '').split('=')[0] ?? '');
+    } else if (!word.startsWith('-')) named.push(word);
+  }
+  return named;
+}
+
+/** Every `docker compose` of the guide, in blocks and in sentences, loops unrolled. */
+function composeCommands(): string[] {
+  const unrolled = guide.replace(
+    /for (\w+) in ([^;]+); do ([^;]+); done/g,
+    (_all, name: string, values: string, body: string) =>
+      values
+        .split(' ')
+        .map((value) => body.replaceAll(`$${name}`, value))
+        .join('\n'),
   );
-  for (const name of ['api-1', 'api-2', 'scheduler', 'standby']) expect(services).toContain(name);
+  // a sentence may be broken within a command, a block may not
+  const [sentences, blocks] = [
+    unrolled.replace(/```[\s\S]*?```/g, ''),
+    unrolled.match(/```[\s\S]*?```/g) ?? [],
+  ];
+  const inSentences = [...sentences.matchAll(/`([^`]+)`/g)].map(([, code = '']) =>
+    code.replaceAll('\n', ' '),
+  );
+  return [...inSentences, ...blocks.flatMap((block) => block.split('\n'))].flatMap((line) =>
+    [...line.matchAll(/docker compose ([^`&|;#]+)/g)].map(([, command = '']) => command),
+  );
+}
+
+it('names services and manifests that there are', () => {
+  const services = Object.keys(readCompose().services);
+  const commands = composeCommands();
+  const named = commands.flatMap(servicesOf);
+  expect(OF_SERVICES).toEqual(
+    expect.arrayContaining(commands.map((command) => command.trim().split(/\s/)[0])),
+  );
+  // so that the reading of commands works: sentences, options, loops
+  expect(named).toEqual(expect.arrayContaining(['scheduler', 'comfyui', 'api-1', 'api-2', 'standby']));
+  expect(named.filter((name) => !services.includes(name))).toEqual([]);
   const manifests = guide.match(/for part in ([^;]+);/)?.[1]?.split(' ') ?? [];
   expect(manifests.length).toBeGreaterThan(3);
   expect(manifests.filter((name) => !existsSync(`${ROOT}deploy/kubernetes/${name}.yaml`))).toEqual([]);

@@ -18,7 +18,10 @@ export function blobKey(tenant: string, sha256: string): string {
 }
 
 export interface BlobGuard {
-  /** From when this resolves until the release (or the death of this process, and an hour) nobody removes the blob. */
+  /**
+   * From when this resolves until the release (or the death of this process, and an hour) nobody removes the blob. Rejects
+   * for DOUBT_MS after a removal of it was left in doubt.
+   */
   pin(tenant: string, sha256: string): Promise<BlobPin>;
   /**
    * Runs the work while nobody can pin the blob; null, and the work is not run, when somebody has. The work must come to
@@ -32,3 +35,19 @@ export interface BlobGuard {
  * slept, and lost its hold on the blob.
  */
 export const REMOVAL_MS = 2000;
+
+/**
+ * Thrown by the work of a removal that was asked for and not answered: whoever carries it out may do so later, and would take
+ * away what was found, or put, in between. Not known of a process that dies, or stands still for long, just then.
+ */
+export class RemovalInDoubt extends Error {
+  override readonly name = 'RemovalInDoubt';
+}
+
+/** By then a removal was carried out, or never will be: servers and proxies give up requests sooner. */
+export const DOUBT_MS = 120_000;
+
+/** What a pin rejects with meanwhile. */
+export function inDoubt(): Error {
+  return new Error('a removal of the blob is in doubt');
+}

@@ -5,10 +5,11 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import type { S3Client } from '@aws-sdk/client-s3';
+import { RemovalInDoubt } from '../domain/blob-guard.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { ByteRange } from './blob-store.ts';
 import type { S3Location } from './s3-location.ts';
-import { isAbsent } from './s3-problem.ts';
+import { describeProblem, isAbsent, isRefused } from './s3-problem.ts';
 import { type Patience, verified } from './verified.ts';
 
 type Sdk = typeof import('@aws-sdk/client-s3');
@@ -129,10 +130,17 @@ export class S3Bucket {
     );
   }
 
-  /** @throws when it did not answer within `ms`. That there is none is fine. */
+  /**
+   * That there is none is fine. @throws when it refused, and RemovalInDoubt when it did not answer within `ms`, or not every
+   * try: it may yet do what nobody waits for any more.
+   */
   async delete(key: string, ms: number): Promise<void> {
     const command = new this.#sdk.DeleteObjectCommand(this.#at(key));
-    await orNull(this.#within(ms, (abortSignal) => this.#client.send(command, { abortSignal })));
+    const deleting = this.#within(ms, (abortSignal) => this.#client.send(command, { abortSignal }));
+    const answer = await orNull(deleting).catch((error: unknown) => {
+      throw isRefused(error) ? error : new RemovalInDoubt(describeProblem(error));
+    });
+    if ((answer?.$metadata.attempts ?? 1) > 1) throw new RemovalInDoubt('only a second try was answered');
   }
 
   /** In the order of their keys. */

@@ -26,6 +26,12 @@ export function isTransient(error: unknown): boolean {
   return errorCode(error) !== undefined || error.name === 'TimeoutError' || error.name === 'AbortError';
 }
 
+/** It answered that it will not do what was asked, and so has not. */
+export function isRefused(error: unknown): boolean {
+  const status = statusOf(error);
+  return status !== undefined && status >= 400 && status < 500;
+}
+
 /** It has no room for more: a quota, or its own disks. */
 export function isFull(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

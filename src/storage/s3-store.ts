@@ -7,7 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { type BlobGuard, REMOVAL_MS } from '../domain/blob-guard.ts';
+import { type BlobGuard, REMOVAL_MS, RemovalInDoubt } from '../domain/blob-guard.ts';
 import { assert, present } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Gate } from '../lib/gate.ts';
@@ -163,12 +163,18 @@ export class S3Store implements BlobStore {
     const found = await this.#ask((bucket) => bucket.head(key));
     if (!found) return 'absent';
     if (found.storedAt >= putBefore) return 'in-use';
-    const removed = await guard.unlessPinned<RemoveResult>(tenant, sha256, async () => {
+    const removing = guard.unlessPinned<RemoveResult>(tenant, sha256, async () => {
       const since = clock.monotonic();
       if (!(await stillUnreferenced())) return 'referenced';
       if (clock.monotonic() - since > REMOVAL_MS) return 'in-use';
-      await this.#ask((bucket) => bucket.delete(key, REMOVAL_MS));
+      await this.#bucket.delete(key, REMOVAL_MS).catch((error: unknown) => {
+        // the guard must hear of it
+        throw error instanceof RemovalInDoubt ? error : unavailable(error);
+      });
       return 'removed';
+    });
+    const removed = await removing.catch((error: unknown) => {
+      throw error instanceof RemovalInDoubt ? unavailable(error) : error;
     });
     return removed ?? 'in-use';
   }

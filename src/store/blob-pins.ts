@@ -3,7 +3,14 @@
  * the database. Postgres only: in SQLite the work of a removal, which asks the store, would wait for itself.
  */
 import { sql } from 'kysely';
-import { type BlobGuard, type BlobPin, blobKey } from '../domain/blob-guard.ts';
+import {
+  type BlobGuard,
+  type BlobPin,
+  blobKey,
+  DOUBT_MS,
+  inDoubt,
+  RemovalInDoubt,
+} from '../domain/blob-guard.ts';
 import { assert } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
 import { KeyLock } from '../lib/key-lock.ts';
@@ -38,8 +45,7 @@ export class SqlBlobGuard implements BlobGuard {
     await this.#blobs.run(blobKey(tenant, sha256), () =>
       store.transaction(async (tx) => {
         await lockKey(tx, blobKey(tenant, sha256));
-        const expires_at = sql<number>`${storeNow(tx, clock.now())} + ${sql.lit(HOUR_MS)}`;
-        await tx.insertInto('blob_pins').values({ tenant, sha256, id, expires_at }).execute();
+        if (!(await insertPin(tx, { tenant, sha256, id }, clock.now()))) throw inDoubt();
       }),
     );
     const unpinned = (): Promise<void> => unpin(store.db, tenant, sha256, id);
@@ -49,16 +55,23 @@ export class SqlBlobGuard implements BlobGuard {
     };
   }
 
-  unlessPinned<T>(tenant: string, sha256: string, work: () => Promise<T>): Promise<T | null> {
+  async unlessPinned<T>(tenant: string, sha256: string, work: () => Promise<T>): Promise<T | null> {
     const { store, clock } = this.#parts;
     this.#sweep();
     const key = blobKey(tenant, sha256);
-    const remove = (): Promise<T | null> =>
+    const remove = (): Promise<T | null | RemovalInDoubt> =>
       store.transaction(async (tx) => {
         await lockKey(tx, key);
-        return (await isPinned(tx, tenant, sha256, clock.now())) ? null : await work();
+        if (await isPinned(tx, tenant, sha256, clock.now())) return null;
+        return work().catch(async (error: unknown) => {
+          if (!(error instanceof RemovalInDoubt)) throw error;
+          await insertDoubt(tx, tenant, sha256, clock.now());
+          return error;
+        });
       });
-    return this.#removals.run('', () => this.#blobs.run(key, remove));
+    const removed = await this.#removals.run('', () => this.#blobs.run(key, remove));
+    if (removed instanceof RemovalInDoubt) throw removed;
+    return removed;
   }
 
   /** Now and then, what dead processes left. */
@@ -73,6 +86,51 @@ export class SqlBlobGuard implements BlobGuard {
       .execute();
     expired.catch(() => undefined);
   }
+}
+
+/** Stands among the pins, so that nobody removes what is in doubt anyway. */
+const DOUBT = 'doubt';
+
+const expiring = (tx: Db, now: number, afterMs: number) =>
+  sql<number>`${storeNow(tx, now)} + ${sql.lit(afterMs)}`;
+
+/** False when a removal is in doubt. One statement, since all that is stored passes here. */
+async function insertPin(
+  tx: Db,
+  { tenant, sha256, id }: { readonly tenant: string; readonly sha256: string; readonly id: string },
+  now: number,
+): Promise<boolean> {
+  const doubt = tx
+    .selectFrom('blob_pins as doubts')
+    .select('doubts.id')
+    .where('doubts.tenant', '=', tenant)
+    .where('doubts.sha256', '=', sha256)
+    .where('doubts.id', '=', DOUBT)
+    .where('doubts.expires_at', '>', storeNow(tx, now));
+  const { numInsertedOrUpdatedRows = 0n } = await tx
+    .insertInto('blob_pins')
+    .columns(['tenant', 'sha256', 'id', 'expires_at'])
+    .expression(
+      tx
+        .selectNoFrom((eb) => [
+          eb.val(tenant).as('tenant'),
+          eb.val(sha256).as('sha256'),
+          eb.val(id).as('id'),
+          expiring(tx, now, HOUR_MS).as('expires_at'),
+        ])
+        .where((eb) => eb.not(eb.exists(doubt))),
+    )
+    .executeTakeFirst();
+  return numInsertedOrUpdatedRows > 0n;
+}
+
+async function insertDoubt(tx: Db, tenant: string, sha256: string, now: number): Promise<void> {
+  const expires_at = expiring(tx, now, DOUBT_MS);
+  await tx
+    .insertInto('blob_pins')
+    .values({ tenant, sha256, id: DOUBT, expires_at })
+    .onConflict((conflict) => conflict.columns(['tenant', 'sha256', 'id']).doUpdateSet({ expires_at }))
+    .execute();
 }
 
 async function isPinned(tx: Db, tenant: string, sha256: string, now: number): Promise<boolean> {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { DOUBT_MS } from '../../src/domain/blob-guard.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { MemoryBlobGuard } from '../../src/storage/memory-blob-guard.ts';
 import { parseS3Url } from '../../src/storage/s3-location.ts';
@@ -81,6 +82,32 @@ describe('an object store that goes away', () => {
       await hasty.close();
     }
     stored(await put(bytes)).pin.release();
+  }, 60_000);
+
+  it('stores nothing anew while a removal without an answer may still be carried out', async () => {
+    let later = 0;
+    const careful = new MemoryBlobGuard({ monotonic: () => later });
+    const { store, close } = await s3Rig(server, { bucket: rig.bucket, guard: careful });
+    const putAgain = () => store.put('acme', [bytes], { maxBytes: 100 });
+    stored(await putAgain()).pin.release();
+    const hanging = async (): Promise<boolean> => {
+      await server.pause();
+      return true;
+    };
+    try {
+      await expect(store.remove('acme', hash, hanging)).rejects.toMatchObject(FAILED);
+    } finally {
+      await server.resume();
+    }
+    expect(await putAgain()).toEqual(UNAVAILABLE);
+    // it does in the end what nobody waits for any more
+    await eventually(async () => (await store.stat('acme', hash)) === null);
+    expect(await putAgain()).toEqual(UNAVAILABLE);
+    later = DOUBT_MS;
+    stored(await putAgain()).pin.release();
+    expect(await store.toBuffer('acme', hash, 100)).toEqual(bytes);
+    expect(await store.remove('acme', hash, async () => true)).toBe('removed');
+    await close();
   }, 60_000);
 
   it('ends a put whose server is killed in the middle of it, and leaves no half a blob', async () => {

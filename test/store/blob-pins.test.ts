@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DOUBT_MS, RemovalInDoubt } from '../../src/domain/blob-guard.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createIds } from '../../src/lib/ids.ts';
 import { SqlBlobGuard } from '../../src/store/blob-pins.ts';
@@ -74,6 +75,25 @@ describe('SqlBlobGuard', () => {
       .execute();
     expect(await there.unlessPinned('acme', SHA, async () => 'removed')).toBe('removed');
     await eventually(async () => (await pins()).length === 0);
+  });
+
+  it('pins nothing for a while, in no process, once nobody knows whether a removal takes place', async () => {
+    const lost = new RemovalInDoubt('no answer');
+    for (let time = 0; time < 2; time++) {
+      await expect(here.unlessPinned('acme', SHA, async () => Promise.reject(lost))).rejects.toBe(lost);
+      await expect(here.pin('acme', SHA)).rejects.toThrow('in doubt');
+      await expect(there.pin('acme', SHA)).rejects.toThrow('in doubt');
+      expect(await there.unlessPinned('acme', SHA, async () => 'removed')).toBeNull();
+      (await there.pin('other', SHA)).release();
+      await temp.store.db
+        .updateTable('blob_pins')
+        .set((eb) => ({ expires_at: eb('expires_at', '-', DOUBT_MS) }))
+        .execute();
+      const pin = await there.pin('acme', SHA);
+      expect(await here.unlessPinned('acme', SHA, async () => 'removed')).toBeNull();
+      pin.release();
+      await eventually(async () => (await there.unlessPinned('acme', SHA, async () => 'removed')) !== null);
+    }
   });
 
   it('lets go when the work fails', async () => {

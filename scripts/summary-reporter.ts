@@ -9,6 +9,8 @@ class SummaryReporter implements Reporter {
       for (const test of module.children.allTests()) {
         const { state } = test.result();
         if (state !== 'pending') counts[state] += 1;
+        if (test.diagnostic()?.flaky)
+          console.log(`passed at the second try only: ${module.moduleId} > ${test.fullName}`);
       }
     }
     const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';

@@ -13,6 +13,7 @@ import { Gateway } from './app/gateway.ts';
 import { type Ground, openGround } from './app/ground.ts';
 import type { Config } from './config.ts';
 import { neverCrash } from './domain/crash-points.ts';
+import { sameForAll } from './domain/tenant-limits.ts';
 import { createFleet } from './fleet/fleet.ts';
 import { createHealthReporter } from './graphql/health-report.ts';
 import { createHealthServer } from './http/health-server.ts';
@@ -59,7 +60,9 @@ async function compose(ground: Ground, workflows: WorkflowRegistry): Promise<App
   const recorder = createRecorder(ground);
   const wall = (): number => systemClock.now();
   const scheduler =
-    config.role === 'api' ? null : createScheduler({ ...ground, recorder, fleet: createFleet(ground), wall });
+    config.role === 'api'
+      ? null
+      : createScheduler({ ...ground, recorder, fleet: createFleet(ground), limitsOf: sameForAll, wall });
   const { jobRetentionMs: retentionMs, cleanupIntervalMs: intervalMs } = config;
   const leads = (): boolean => scheduler?.leads() ?? false;
   const retention = createRetention({ ...ground, recorder, retentionMs, intervalMs, mayRun: leads });

@@ -3,6 +3,7 @@
  * each knob; main.ts is the only reader of process.env and hands the parts their slice.
  */
 import { z } from 'zod';
+import { camelCased } from './config/camel-case.ts';
 import { type ConfiguredInstance, parseInstances } from './config/instances.ts';
 import { missingForRole, type Role } from './config/roles.ts';
 import {
@@ -49,11 +50,15 @@ export interface Config {
   readonly retryCapMs: number;
   readonly maxCrashes: number;
   readonly retryBudgetPercent: number;
+  readonly priorityAgeingMs: number;
+  /** Weights and caps of tenants. */
+  readonly tenantLimitsFile: string | undefined;
   readonly maxJobsPerInstance: number;
   readonly maxConcurrentJobs: number | null;
   readonly maxQueuedJobs: number;
   readonly probeIntervalMs: number;
   readonly probeTimeoutMs: number;
+  readonly inventoryRefreshMs: number;
   readonly unhealthyAfterMisses: number;
   readonly breakerThreshold: number;
   readonly breakerOpenMs: number;
@@ -118,11 +123,14 @@ const environment = z.object({
   RETRY_CAP_MS: milliseconds(60_000),
   JOB_MAX_CRASHES: integer(1, 1000).default(2),
   RETRY_BUDGET_PERCENT: integer(1, 100).default(10),
+  PRIORITY_AGEING_MS: milliseconds(300_000),
+  TENANT_LIMITS_FILE: z.string().min(1).optional(),
   MAX_JOBS_PER_INSTANCE: integer(1, 64).default(1),
   MAX_CONCURRENT_JOBS: integer(1, 1_000_000).optional(),
   MAX_QUEUED_JOBS: integer(1, 10_000_000).default(10_000),
   PROBE_INTERVAL_MS: milliseconds(5000),
   PROBE_TIMEOUT_MS: milliseconds(3000),
+  INVENTORY_REFRESH_MS: milliseconds(600_000),
   UNHEALTHY_AFTER_MISSES: integer(1, 100).default(3),
   BREAKER_THRESHOLD: integer(1, 1000).default(3),
   BREAKER_OPEN_MS: milliseconds(30_000),
@@ -171,66 +179,14 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
 }
 
 function toConfig(
-  env: z.output<typeof environment>,
+  { JOB_MAX_ATTEMPTS, JOB_MAX_CRASHES, MAX_CONCURRENT_JOBS, ...env }: z.output<typeof environment>,
   comfyuiInstances: readonly ConfiguredInstance[],
 ): Config {
   return {
-    port: env.PORT,
-    host: env.HOST,
-    role: env.ROLE,
+    ...camelCased(env),
     comfyuiInstances,
-    databaseUrl: env.DATABASE_URL,
-    databaseSynchronous: env.DATABASE_SYNCHRONOUS,
-    databasePoolMax: env.DATABASE_POOL_MAX,
-    redisUrl: env.REDIS_URL,
-    redisPrefix: env.REDIS_PREFIX,
-    storageUrl: env.STORAGE_URL,
-    leaseTtlMs: env.LEASE_TTL_MS,
-    trustProxy: env.TRUST_PROXY,
-    dataDir: env.DATA_DIR,
-    workflowsDir: env.WORKFLOWS_DIR,
-    publicUrl: env.PUBLIC_URL,
-    publicFilesUrl: env.PUBLIC_FILES_URL,
-    corsOrigins: env.CORS_ORIGINS,
-    logLevel: env.LOG_LEVEL,
-    jobTimeoutMs: env.JOB_TIMEOUT_MS,
-    jobRetentionMs: env.JOB_RETENTION_MS,
-    cleanupIntervalMs: env.CLEANUP_INTERVAL_MS,
-    maxAttempts: env.JOB_MAX_ATTEMPTS,
-    retryBaseMs: env.RETRY_BASE_MS,
-    retryCapMs: env.RETRY_CAP_MS,
-    maxCrashes: env.JOB_MAX_CRASHES,
-    retryBudgetPercent: env.RETRY_BUDGET_PERCENT,
-    maxJobsPerInstance: env.MAX_JOBS_PER_INSTANCE,
-    maxConcurrentJobs: env.MAX_CONCURRENT_JOBS ?? null,
-    maxQueuedJobs: env.MAX_QUEUED_JOBS,
-    probeIntervalMs: env.PROBE_INTERVAL_MS,
-    probeTimeoutMs: env.PROBE_TIMEOUT_MS,
-    unhealthyAfterMisses: env.UNHEALTHY_AFTER_MISSES,
-    breakerThreshold: env.BREAKER_THRESHOLD,
-    breakerOpenMs: env.BREAKER_OPEN_MS,
-    canaryTimeoutMs: env.CANARY_TIMEOUT_MS,
-    reconcileIntervalMs: env.RECONCILE_INTERVAL_MS,
-    silenceMs: env.SILENCE_MS,
-    submitGraceMs: env.SUBMIT_GRACE_MS,
-    refusedLostMs: env.REFUSED_LOST_MS,
-    unreachableLostMs: env.UNREACHABLE_LOST_MS,
-    stalledStartMs: env.STALLED_START_MS,
-    maxUploadBytes: env.MAX_UPLOAD_BYTES,
-    maxUploadPixels: env.MAX_UPLOAD_PIXELS,
-    maxBodyBytes: env.MAX_BODY_BYTES,
-    maxOutputBytes: env.MAX_OUTPUT_BYTES,
-    maxJobOutputBytes: env.MAX_JOB_OUTPUT_BYTES,
-    maxTransfers: env.MAX_TRANSFERS,
-    minTransferRate: env.MIN_TRANSFER_RATE,
-    storageFullPatienceMs: env.STORAGE_FULL_PATIENCE_MS,
-    allowPrivateImageUrls: env.ALLOW_PRIVATE_IMAGE_URLS,
-    signingKeys: env.SIGNING_KEYS,
-    fileUrlTtlMs: env.FILE_URL_TTL_MS,
-    graphiql: env.GRAPHIQL,
-    comfyuiWebsocket: env.COMFYUI_WEBSOCKET,
-    shutdownDelayMs: env.SHUTDOWN_DELAY_MS,
-    shutdownGraceMs: env.SHUTDOWN_GRACE_MS,
-    crashAt: env.CRASH_AT,
+    maxAttempts: JOB_MAX_ATTEMPTS,
+    maxCrashes: JOB_MAX_CRASHES,
+    maxConcurrentJobs: MAX_CONCURRENT_JOBS ?? null,
   };
 }

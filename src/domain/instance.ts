@@ -30,6 +30,8 @@ export interface Instance {
   readonly gpu: string | null;
   readonly vramTotalBytes: number | null;
   readonly vramFreeBytes: number | null;
+  /** Model files it most likely has in memory, inferred from what it ran last. */
+  readonly loadedModels: readonly string[];
   /** Names the inventory (node types, model files) read from it; null until read. */
   readonly inventoryKey: string | null;
   readonly removedAt: number | null;

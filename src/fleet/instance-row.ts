@@ -25,6 +25,7 @@ const MATTERS = [
   'comfyuiVersion',
   'gpu',
   'vramTotalBytes',
+  'loadedModels',
 ] as const satisfies readonly (keyof Instance)[];
 const SAVE_EVERY_MS = 10_000;
 

@@ -134,6 +134,11 @@ export class Member implements Service {
     this.#guard.experienced(experience);
   }
 
+  /** What it most likely has in memory now; the same list again is no news. */
+  noteLoaded(models: readonly string[]): void {
+    if (models !== this.#row.instance.loadedModels) void this.#store({ loadedModels: models });
+  }
+
   /** It could not be reached just now: it gets no work until it answers again. */
   noteFailure(error: string): void {
     this.#prober.noteFailure(error);

@@ -8,6 +8,8 @@ export interface Candidate {
   readonly capacity: number;
   /** Places held by open attempts, canceled ones that still run included. */
   readonly takenSlots: readonly number[];
+  /** When each taken place is expected to be free, epoch ms, in the order of `takenSlots`; null where nothing is known. */
+  readonly endsAt: readonly (number | null)[];
   /** Prompts in its queue that are not ours. */
   readonly foreignPrompts: number;
   readonly health: InstanceHealth;
@@ -24,6 +26,10 @@ export interface Candidate {
   readonly isolated: boolean;
   /** It came back together with others: its first job is a moment away. */
   readonly resting: boolean;
+  /** Nothing was heard of it for longer than the probe interval: it is asked before it gets a job. */
+  readonly stale: boolean;
+  /** It was put aside until just now: one short job at a time, until some have succeeded. */
+  readonly slowStart: boolean;
   readonly vramBytes: number | null;
   /** Null until its lists are read. */
   readonly inventory: Inventory | null;

@@ -1,5 +1,6 @@
 /** Carries out the plan: keeps what a plan hands to the next one, and gives each chosen job its place. */
 import type { Config } from '../config.ts';
+import type { LimitsOf } from '../domain/tenant-limits.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { recentDispatches } from '../store/attempts.ts';
 import type { PendingJob } from '../store/jobs.ts';
@@ -7,6 +8,7 @@ import type { Adopted } from './adopt.ts';
 import { STORAGE_AWAY } from './blocked-reason.ts';
 import { Comebacks } from './comebacks.ts';
 import { DoubtfulPlaces } from './doubtful-places.ts';
+import { NO_ESTIMATES } from './estimates.ts';
 import { EVEN_SHARES } from './fair-share.ts';
 import { fullNameOf, laneOf } from './lane.ts';
 import { type PlaceParts, placeJob } from './place-job.ts';
@@ -22,7 +24,8 @@ export interface DispatcherParts extends PlaceParts {
   readonly fleet: Fleet;
   readonly ids: () => string;
   readonly random: () => number;
-  readonly config: Pick<Config, 'maxConcurrentJobs' | 'retryBudgetPercent'>;
+  readonly config: Pick<Config, 'maxConcurrentJobs' | 'retryBudgetPercent' | 'priorityAgeingMs'>;
+  readonly limitsOf: LimitsOf;
   readonly line: WaitingLine;
   readonly news: QueueNews;
   readonly runs: Runs;
@@ -106,6 +109,10 @@ export class Dispatcher {
       storageAway: storageWatch.isAway,
       cursor,
       shares,
+      ageingMs: config.priorityAgeingMs,
+      limitsOf: this.#parts.limitsOf,
+      running: runs.byTenant(),
+      estimates: NO_ESTIMATES,
     };
     return plan(state, now);
   }

@@ -4,8 +4,10 @@
  * turns. A job that cannot go never holds up jobs of other lanes.
  */
 import type { Needs } from '../domain/capabilities.ts';
+import type { LimitsOf } from '../domain/tenant-limits.ts';
 import { blockedReason, isolationReason, retriesReason, storageReason } from './blocked-reason.ts';
 import type { Candidate } from './candidate.ts';
+import type { Estimates } from './estimates.ts';
 import { FairShare, type Shares } from './fair-share.ts';
 import { fullNameOf, type Lane } from './lane.ts';
 import type { PendingQueue, Turn } from './pending-queue.ts';
@@ -28,6 +30,12 @@ export interface PlanState {
   readonly cursor: number;
   /** Whose turn it is among tenants; comes back in the plan. */
   readonly shares: Shares;
+  /** A waiting job counts as one priority higher for each such time it has waited, in ms. */
+  readonly ageingMs: number;
+  readonly limitsOf: LimitsOf;
+  /** Jobs that run now, by tenant; tenants without any are absent. */
+  readonly running: ReadonlyMap<string, number>;
+  readonly estimates: Estimates;
 }
 
 export interface Assignment {
@@ -36,6 +44,8 @@ export interface Assignment {
   readonly slot: number;
   /** Counts against the retry budget. */
   readonly isRetry: boolean;
+  /** Jobs that could have gone there, and whose turn was before. */
+  readonly overtakes: readonly string[];
 }
 
 export interface Plan {
@@ -111,7 +121,13 @@ function place(draft: Draft, turn: Turn, seat: Seat): void {
   const { seats, share, recent, assignments, going } = draft;
   going.set(lane, (going.get(lane) ?? 0) + 1);
   const slot = sitDown(seat, turn);
-  assignments.push({ jobId: job.id, instanceId: seat.candidate.id, slot, isRetry: lane.isRetry });
+  assignments.push({
+    jobId: job.id,
+    instanceId: seat.candidate.id,
+    slot,
+    isRetry: lane.isRetry,
+    overtakes: [],
+  });
   share.dispatched(job);
   recent.all++;
   if (lane.isRetry) recent.retries++;

@@ -4,13 +4,23 @@ import type { ActiveRun } from './active-run.ts';
 
 export class Runs {
   readonly #byPrompt = new Map<string, ActiveRun>();
+  /** The same by instance; nothing empty. */
+  readonly #byInstance = new Map<string, Set<ActiveRun>>();
 
   add(run: ActiveRun): void {
     this.#byPrompt.set(run.promptId, run);
+    const { id } = run.subject.member;
+    const here = this.#byInstance.get(id);
+    if (here) here.add(run);
+    else this.#byInstance.set(id, new Set([run]));
   }
 
   remove(run: ActiveRun): void {
     this.#byPrompt.delete(run.promptId);
+    const { id } = run.subject.member;
+    const here = this.#byInstance.get(id);
+    here?.delete(run);
+    if (here?.size === 0) this.#byInstance.delete(id);
   }
 
   all(): ActiveRun[] {
@@ -26,7 +36,17 @@ export class Runs {
   }
 
   ofInstance(instanceId: string): ActiveRun[] {
-    return this.all().filter((run) => run.subject.member.id === instanceId);
+    return [...(this.#byInstance.get(instanceId) ?? [])];
+  }
+
+  /** How many run, by tenant; tenants without any are absent. */
+  byTenant(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { subject } of this.#byPrompt.values()) {
+      const { tenant } = subject.job;
+      counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
+    }
+    return counts;
   }
 
   /** Prompts of ours are in its queue. */

@@ -1,6 +1,7 @@
 /** What the scheduler is built with. */
 import type { Config } from '../config.ts';
 import type { CrashHook } from '../domain/crash-points.ts';
+import type { LimitsOf } from '../domain/tenant-limits.ts';
 import type { EventBus } from '../events/bus.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Recorder } from '../jobs/recorder.ts';
@@ -31,7 +32,10 @@ export interface SchedulerOptions {
       | 'retryCapMs'
       | 'shutdownGraceMs'
       | 'leaseTtlMs'
+      | 'priorityAgeingMs'
     >;
+  /** Weights and caps of tenants. */
+  readonly limitsOf: LimitsOf;
   readonly logger: Logger;
   readonly crashAt?: CrashHook | undefined;
   /** Of this machine, epoch ms: shows that it was suspended. */

@@ -23,9 +23,12 @@ export function snapshotOf(fleet: Fleet, runs: Runs, comebacks: Comebacks, tick:
         stuck: present.some((run) => run.isStuck),
         isolated: present.some((run) => run.subject.job.crashes > 0),
         resting: false,
+        endsAt: present.map(() => null),
+        stale: false,
+        slowStart: false,
         vramBytes: instance.vramTotalBytes,
         inventory,
-        loadedModels: [],
+        loadedModels: instance.loadedModels,
       };
     });
   comebacks.observe(

@@ -77,6 +77,7 @@ const NEVER_SEEN = {
   vram_total_bytes: null,
   vram_free_bytes: null,
   inventory_key: null,
+  loaded_models: '[]',
   client_id: null,
   removed_at: null,
 } as const satisfies Partial<InstancesTable>;
@@ -98,6 +99,7 @@ export type HealthPatch = Partial<
     | 'gpu'
     | 'vramTotalBytes'
     | 'vramFreeBytes'
+    | 'loadedModels'
   >
 >;
 
@@ -122,6 +124,7 @@ export async function saveHealth(
     gpu: patch.gpu,
     vram_total_bytes: patch.vramTotalBytes,
     vram_free_bytes: patch.vramFreeBytes,
+    loaded_models: patch.loadedModels && JSON.stringify(patch.loadedModels),
   };
   const given = Object.entries(columns).filter(([, value]) => value !== undefined);
   const row = await db

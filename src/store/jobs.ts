@@ -155,6 +155,7 @@ export async function queuePositions(db: Db, ids: readonly string[]): Promise<Ma
 export interface PendingJob {
   readonly id: string;
   readonly tenant: string;
+  readonly workflow: string;
   /** Cursor of its newest durable event. */
   readonly seq: number;
   readonly priority: number;
@@ -180,6 +181,7 @@ function selectPending(db: Db) {
     .select([
       'id',
       'tenant',
+      'workflow',
       'seq',
       'priority',
       'needs_key as needsKey',

@@ -5,6 +5,7 @@ import { initial } from './migrations/0001-initial.ts';
 import { crashes } from './migrations/0002-crashes.ts';
 import { blobPins } from './migrations/0003-blob-pins.ts';
 import { leaseTerms } from './migrations/0004-lease-terms.ts';
+import { fleet } from './migrations/0005-fleet.ts';
 import type { Tables } from './schema.ts';
 
 const MIGRATIONS = {
@@ -12,6 +13,7 @@ const MIGRATIONS = {
   '0002-crashes': crashes,
   '0003-blob-pins': blobPins,
   '0004-lease-terms': leaseTerms,
+  '0005-fleet': fleet,
 };
 
 export async function migrate(db: Kysely<Tables>, logger: Logger): Promise<void> {

@@ -154,6 +154,7 @@ export function instanceFromRow(row: InstancesTable): Instance {
     gpu: row.gpu,
     vramTotalBytes: row.vram_total_bytes,
     vramFreeBytes: row.vram_free_bytes,
+    loadedModels: JSON.parse(row.loaded_models) as string[],
     inventoryKey: row.inventory_key,
     removedAt: row.removed_at,
     createdAt: row.created_at,

@@ -7,6 +7,7 @@ import type { BreakerState, InstanceHealth } from '../domain/instance.ts';
 import type { AttemptOutcome, AttemptState, JobStatus } from '../domain/job.ts';
 import type { DurableEventType } from '../domain/job-event.ts';
 import type { OutputKind } from '../domain/output.ts';
+import type { WishKind } from '../domain/wish.ts';
 
 type Flag = 0 | 1;
 
@@ -185,6 +186,8 @@ export interface InstancesTable {
   vram_total_bytes: number | null;
   vram_free_bytes: number | null;
   inventory_key: string | null;
+  /** JSON list of the model files that it most likely has in memory. */
+  loaded_models: string;
   /** ComfyUI client id of its socket, kept so that a successor hears the prompts that run. */
   client_id: string | null;
   removed_at: number | null;
@@ -197,6 +200,17 @@ export interface InventoriesTable {
   inventory_key: string;
   node_types: string;
   models: string;
+}
+
+/** What somebody asks the leader to do with an instance; done once `done_at` is set, and kept a while. */
+export interface WishesTable {
+  id: string;
+  instance_id: string;
+  kind: WishKind;
+  asked_at: number;
+  done_at: number | null;
+  /** Why it could not be done, one line; null when it was. */
+  error: string | null;
 }
 
 /** One row per lease; `term` grows with each new holder and fences what an older one writes. */
@@ -227,6 +241,7 @@ export interface Tables {
   idempotency_keys: IdempotencyTable;
   instances: InstancesTable;
   inventories: InventoriesTable;
+  wishes: WishesTable;
   leases: LeasesTable;
   settings: SettingsTable;
 }

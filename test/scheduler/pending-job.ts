@@ -4,6 +4,7 @@ import type { PendingJob } from '../../src/store/jobs.ts';
 export function pendingJob(fields: Partial<PendingJob> & { readonly id: string }): PendingJob {
   return {
     tenant: 'default',
+    workflow: 'raw',
     seq: 1,
     priority: 5,
     needsKey: 'any',

@@ -3,8 +3,10 @@
  * against what must never happen.
  */
 import { expect } from 'vitest';
+import { sameForAll } from '../../src/domain/tenant-limits.ts';
 import { type Candidate, isOpen, isUp } from '../../src/scheduler/candidate.ts';
 import { Comebacks } from '../../src/scheduler/comebacks.ts';
+import { NO_ESTIMATES } from '../../src/scheduler/estimates.ts';
 import { EVEN_SHARES, type Shares } from '../../src/scheduler/fair-share.ts';
 import { laneOf } from '../../src/scheduler/lane.ts';
 import { PendingQueue } from '../../src/scheduler/pending-queue.ts';
@@ -61,6 +63,10 @@ export class PlanWorld {
         storageAway: false,
         cursor: this.#cursor,
         shares: this.#shares,
+        ageingMs: Number.POSITIVE_INFINITY,
+        limitsOf: sameForAll,
+        running: new Map(),
+        estimates: NO_ESTIMATES,
       },
       this.now,
     );

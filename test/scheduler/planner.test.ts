@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Needs } from '../../src/domain/capabilities.ts';
+import { sameForAll } from '../../src/domain/tenant-limits.ts';
 import { type Candidate, isAble, isOpen } from '../../src/scheduler/candidate.ts';
+import { NO_ESTIMATES } from '../../src/scheduler/estimates.ts';
 import { EVEN_SHARES } from '../../src/scheduler/fair-share.ts';
 import { PendingQueue, servedBefore } from '../../src/scheduler/pending-queue.ts';
 import { type PlanState, plan } from '../../src/scheduler/planner.ts';
@@ -39,6 +41,10 @@ function state(jobs: readonly PendingJob[], fields: Partial<PlanState>): PlanSta
     storageAway: false,
     cursor: 0,
     shares: EVEN_SHARES,
+    ageingMs: Number.POSITIVE_INFINITY,
+    limitsOf: sameForAll,
+    running: new Map(),
+    estimates: NO_ESTIMATES,
     ...fields,
   };
 }

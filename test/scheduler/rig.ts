@@ -9,6 +9,7 @@ import type { Graph } from '../../src/domain/graph.ts';
 import type { Job } from '../../src/domain/job.ts';
 import { hasEnded } from '../../src/domain/job-states.ts';
 import type { Output } from '../../src/domain/output.ts';
+import { sameForAll } from '../../src/domain/tenant-limits.ts';
 import { defaultViewer } from '../../src/domain/viewer.ts';
 import type { BusSignal } from '../../src/events/bus.ts';
 import { MemoryBus } from '../../src/events/memory-bus.ts';
@@ -170,7 +171,15 @@ export class Rig {
     const recorder = createRecorder({ ...shared, bus });
     const fleet = createFleet({ ...shared, bus, config: this.#config });
     const { storage } = this;
-    const scheduler = createScheduler({ ...shared, bus, recorder, fleet, storage, config: this.#config });
+    const scheduler = createScheduler({
+      ...shared,
+      bus,
+      recorder,
+      fleet,
+      storage,
+      config: this.#config,
+      limitsOf: sameForAll,
+    });
     return { store, bus, recorder, fleet, scheduler };
   }
 

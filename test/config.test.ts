@@ -21,14 +21,14 @@ describe('parseConfig', () => {
       MAX_JOBS_PER_INSTANCE: '2',
     });
     expect(config.comfyuiInstances).toEqual([
-      { name: 'gpu1:8188', url: 'http://gpu1:8188', capacity: 2 },
-      { name: 'big', url: 'https://gpu2/comfy', capacity: 2 },
+      { name: 'gpu1:8188', url: 'http://gpu1:8188', login: null, capacity: 2 },
+      { name: 'big', url: 'https://gpu2/comfy', login: null, capacity: 2 },
     ]);
   });
 
   it('refuses two instances of one name, which nobody could tell apart', () => {
     expect(messageOf({ COMFYUI_INSTANCES: 'a=http://gpu1,a=http://gpu2' })).toContain('two are called a');
-    expect(messageOf({ COMFYUI_INSTANCES: 'http://gpu1/x,http://gpu1/y' })).toContain('two are called gpu1');
+    expect(messageOf({ COMFYUI_INSTANCES: 'http://gpu1,https://gpu1' })).toContain('two are called gpu1');
   });
 
   it('treats an empty variable as unset', () => {
@@ -50,7 +50,7 @@ describe('parseConfig', () => {
     for (const part of [
       'PORT',
       'LOG_LEVEL',
-      '"gpu1:8188"',
+      'entry 1 must be an http:// or https:// URL',
       'http://a is named twice',
       'PROBE_INTERVAL_MS',
       'ROLE',
@@ -84,8 +84,27 @@ describe('parseConfig', () => {
     expect(messageOf({ TRUST_PROXY: text })).toContain('TRUST_PROXY: must be true, false, a number of hops');
   });
 
-  it('keeps credentials in an instance URL out of the message', () => {
-    expect(messageOf({ COMFYUI_INSTANCES: 'ftp://user:secret@gpu1' })).not.toContain('secret');
+  it('tells instances behind one host apart by their prefix', () => {
+    const { comfyuiInstances } = parseConfig({ COMFYUI_INSTANCES: 'http://gpus/a,http://gpus/b/' });
+    expect(comfyuiInstances.map(({ name }) => name)).toEqual(['gpus/a', 'gpus/b']);
+  });
+
+  it('counts an address with two logins as one instance named twice', () => {
+    expect(messageOf({ COMFYUI_INSTANCES: 'http://a:1@gpu1,http://b:2@gpu1/' })).toContain(
+      'http://gpu1 is named twice',
+    );
+  });
+
+  it.each([
+    'ftp://user:secret@gpu1',
+    'http://user:pass,secret@gpu1',
+    'http://user:pass,secret=secret@gpu1',
+    'http://user:pa/secret@gpu1',
+    'http://user:12/secret@gpu1',
+    'http://secret:50%@gpu1',
+    'http://a:secret@gpu1,http://b:secret@gpu1',
+  ])('keeps credentials out of the message about %s', (instances) => {
+    expect(messageOf({ COMFYUI_INSTANCES: instances })).not.toContain('secret');
   });
 });
 

@@ -4,6 +4,7 @@
  */
 import type { Readable } from 'node:stream';
 import { type Dispatcher, Pool } from 'undici';
+import type { Login } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Json } from '../lib/json.ts';
 import type { Service } from '../lib/service.ts';
@@ -12,8 +13,10 @@ import { lastLook } from './last-look.ts';
 import { parseLenientJson } from './lenient-json.ts';
 
 export interface TransportOptions {
-  /** Base URL of the instance; a path in it is kept in front of every route, a user and password become basic auth. */
+  /** Base URL of the instance; a path in it is kept in front of every route. */
   readonly url: string;
+  /** Sent with every request. */
+  readonly login?: Login | null;
   readonly clock: Clock;
   /** Connections kept open at most; default 16, so that slow files do not hold up probes. */
   readonly connections?: number;
@@ -71,9 +74,7 @@ export class HttpTransport implements Service {
     this.#options = options;
     const url = new URL(options.url);
     this.#basePath = url.pathname.replace(/\/+$/, '');
-    const login = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-    this.#authorization =
-      login === ':' ? {} : { authorization: `Basic ${Buffer.from(login).toString('base64')}` };
+    this.#authorization = options.login ? { authorization: options.login.basic() } : {};
   }
 
   async start(): Promise<void> {

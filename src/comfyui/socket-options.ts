@@ -1,4 +1,5 @@
 /** What the owner of a ComfyUI socket decides about it, and what it is told. */
+import type { Login } from '../lib/address.ts';
 import type { BackoffBounds } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Gate } from '../lib/gate.ts';
@@ -8,6 +9,8 @@ import type { ComfyMessage } from './messages.ts';
 export interface ComfySocketOptions {
   /** Base URL of the instance, http or https. */
   readonly url: string;
+  /** Sent with the handshake. */
+  readonly login?: Login | null;
   /** Asked anew for each connection, so that the owner decides whether an id is used again. */
   readonly clientId: () => string;
   readonly clock: Clock;

@@ -119,8 +119,10 @@ export class ComfySocket implements Service {
   }
 
   #connect(): void {
+    const { url, login } = this.#options;
     const clientId = this.#options.clientId();
-    const socket = new WebSocket(socketUrl(this.#options.url, clientId), {
+    const socket = new WebSocket(socketUrl(url, clientId), {
+      headers: login ? { authorization: login.basic() } : {},
       perMessageDeflate: false,
       maxPayload: this.#tuning.maxPayloadBytes,
       handshakeTimeout: this.#tuning.handshakeTimeoutMs,

@@ -1,35 +1,32 @@
 /** COMFYUI_INSTANCES: the instances that the configuration names. */
-import { list, webUrl } from './values.ts';
+import { type Address, nameOfAddress, parseAddress } from '../lib/address.ts';
+import { list } from './values.ts';
 
 /** A ComfyUI instance named in COMFYUI_INSTANCES. */
 export interface ConfiguredInstance {
   readonly name: string;
-  /** Base URL without a trailing slash. */
+  /** Base URL without a login or a trailing slash. */
   readonly url: string;
+  readonly login?: Address['login'];
   readonly capacity: number;
 }
 
-/** `url` or `name=url`, separated by commas. */
+/** `url` or `name=url`, separated by commas. Problems name an entry by its number: it may hold a password. */
 export function parseInstances(text: string, capacity: number, problems: string[]): ConfiguredInstance[] {
   const instances: ConfiguredInstance[] = [];
-  for (const entry of list.parse(text)) {
+  for (const [index, entry] of list.parse(text).entries()) {
     const [, label, address = ''] = /^(?:([\w.-]+)=)?(.*)$/.exec(entry) ?? [];
-    const url = webUrl.safeParse(address);
-    if (!url.success) {
-      problems.push(`COMFYUI_INSTANCES: "${redactUrl(address)}" is not an http:// or https:// URL`);
-    } else if (instances.some((other) => other.url === url.data)) {
-      problems.push(`COMFYUI_INSTANCES: ${redactUrl(url.data)} is named twice`);
+    const parsed = parseAddress(address);
+    if (!parsed.ok) {
+      problems.push(`COMFYUI_INSTANCES: entry ${index + 1} ${parsed.problem}`);
+    } else if (instances.some((other) => other.url === parsed.address.url)) {
+      problems.push(`COMFYUI_INSTANCES: ${parsed.address.url} is named twice`);
     } else {
-      const name = label ?? new URL(url.data).host;
+      const name = label ?? nameOfAddress(parsed.address);
       if (instances.some((other) => other.name === name))
         problems.push(`COMFYUI_INSTANCES: two are called ${name}`);
-      instances.push({ name, url: url.data, capacity });
+      instances.push({ name, ...parsed.address, capacity });
     }
   }
   return instances;
-}
-
-/** Keeps credentials that somebody wrote into a URL out of messages. */
-function redactUrl(text: string): string {
-  return text.replace(/\/\/[^/@]*@/, '//***@');
 }

@@ -7,7 +7,7 @@ export type BreakerState = (typeof BREAKER_STATES)[number];
 export interface Instance {
   readonly id: string;
   readonly name: string;
-  /** Base URL without a trailing slash. */
+  /** Base URL without a login or a trailing slash. */
   readonly url: string;
   /** `config`: named in COMFYUI_INSTANCES, cannot be removed by mutation. */
   readonly origin: 'config' | 'added';

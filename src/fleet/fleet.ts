@@ -11,7 +11,7 @@ import type { Clock } from '../lib/clock.ts';
 import { Gate } from '../lib/gate.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
-import { findClientId, findInventories } from '../store/instances.ts';
+import { findClientId, findInventories, findLogin } from '../store/instances.ts';
 import type { Store } from '../store/open.ts';
 import { settingOrCreate } from '../store/settings.ts';
 import type { InstanceState } from './instance-state.ts';
@@ -120,6 +120,7 @@ class InstanceFleet implements Fleet {
         instance,
         inventory: inventories.get(instance.inventoryKey ?? '') ?? null,
         clientId: await findClientId(store.db, instance.id),
+        login: await findLogin(store.db, instance.id),
         fleetId: this.#id,
         logger: this.#options.logger.child({ instance: instance.id }),
         probeIntervalMs: config.probeIntervalMs,

@@ -5,6 +5,7 @@
 import type { ComfyMessage } from '../comfyui/messages.ts';
 import { ComfySocket } from '../comfyui/socket.ts';
 import type { SocketClose } from '../comfyui/socket-options.ts';
+import type { Login } from '../lib/address.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { Gate } from '../lib/gate.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -16,6 +17,7 @@ import { nextClientId } from './client-id.ts';
 export interface HearingOptions {
   readonly instanceId: string;
   readonly url: string;
+  readonly login: Login | null;
   /** The client id stored by an earlier process; null for none. */
   readonly clientId: string | null;
   /** False: no socket at all, everything is found out by asking. */
@@ -66,13 +68,14 @@ export class Hearing implements Service {
   #running = false;
 
   constructor(options: HearingOptions) {
-    const { url, clock, random, logger, dials, answering, mayAct } = options;
+    const { url, login, clock, random, logger, dials, answering, mayAct } = options;
     this.#options = options;
     this.#clientId = options.clientId;
     this.#clientIdUsed = this.#isInherited = options.clientId !== null;
     this.#downSince = options.useSocket ? clock.monotonic() : null;
     this.#socket = new ComfySocket({
       url,
+      login,
       clock,
       random,
       logger,

@@ -4,6 +4,7 @@ import type { Queue } from '../comfyui/queue.ts';
 import type { Inventory } from '../domain/capabilities.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { EventBus } from '../events/bus.ts';
+import type { Login } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Gate } from '../lib/gate.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -13,6 +14,8 @@ import type { BreakerTuning } from './breaker.ts';
 export interface MemberOptions {
   readonly instance: Instance;
   readonly inventory: Inventory | null;
+  /** What the instance asks for before it answers. */
+  readonly login: Login | null;
   /** The client id stored by an earlier process; null for none. */
   readonly clientId: string | null;
   readonly fleetId: string;

@@ -29,13 +29,14 @@ export class Member implements Service {
   #running = false;
 
   constructor(options: MemberOptions) {
-    const { instance, clock, probeTimeoutMs } = options;
+    const { instance, login, clock, probeTimeoutMs } = options;
     const { url } = instance;
     this.id = instance.id;
     this.#options = options;
     this.#row = new InstanceRow(options, instance, options.inventory);
     this.#transport = new HttpTransport({
       url,
+      login,
       clock,
       connectTimeoutMs: probeTimeoutMs,
       mayAct: options.mayAct,

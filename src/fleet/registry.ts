@@ -1,11 +1,13 @@
 /** Brings the rows in line with the configuration: one instance per URL, which keeps its id for as long as it is named. */
 import type { Instance } from '../domain/instance.ts';
+import type { Login } from '../lib/address.ts';
 import { listInstances, removeInstance, upsertConfigured } from '../store/instances.ts';
 import type { Store } from '../store/open.ts';
 
 export interface NamedInstance {
   readonly name: string;
   readonly url: string;
+  readonly login?: Login | null;
   readonly capacity: number;
 }
 

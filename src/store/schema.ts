@@ -168,7 +168,10 @@ export interface IdempotencyTable {
 export interface InstancesTable {
   id: string;
   name: string;
+  /** Without a login. */
   url: string;
+  /** `user:password`, each percent-encoded; null for none. It is read by findLogin only. */
+  login: string | null;
   origin: 'config' | 'added';
   capacity: number;
   draining: Flag;

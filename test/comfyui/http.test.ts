@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ComfyHttp } from '../../src/comfyui/http.ts';
 import { HttpTransport } from '../../src/comfyui/http-transport.ts';
+import { Login } from '../../src/lib/address.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { eventually } from '../support/eventually.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
@@ -25,8 +26,8 @@ async function serve(handle: (request: SeenRequest, response: ServerResponse) =>
   return server;
 }
 
-async function clientOf(url: string, clock = systemClock): Promise<ComfyHttp> {
-  const transport = new HttpTransport({ url, clock });
+async function clientOf(url: string, clock = systemClock, login: Login | null = null): Promise<ComfyHttp> {
+  const transport = new HttpTransport({ url, login, clock });
   await transport.start();
   ends.push(() => transport.stop());
   return new ComfyHttp(transport);
@@ -229,9 +230,9 @@ describe('reading', () => {
     expect(await http.getQueue(SOON)).toMatchObject({ ok: false, reason: 'aborted' });
   });
 
-  it('keeps the path of a base URL and sends its password as basic auth', async () => {
+  it('keeps the path of a base URL and sends a login as basic auth', async () => {
     const { server } = await clientAnswered(200, { exec_info: { queue_remaining: 0 } });
-    const http = await clientOf(`${server.url.replace('//', '//ann:s%20x@')}/comfy/`);
+    const http = await clientOf(`${server.url}/comfy/`, systemClock, new Login('ann:s%20x'));
     expect(await http.getPromptCount(SOON)).toEqual({ ok: true, value: 0 });
     expect(server.seen[0]).toMatchObject({
       url: '/comfy/prompt',

@@ -4,6 +4,8 @@ import type { BreakerState, InstanceHealth } from '../domain/instance.ts';
 
 export interface Candidate {
   readonly id: string;
+  /** What people call it. */
+  readonly name: string;
   /** Prompts it may run at once. */
   readonly capacity: number;
   /** Places held by open attempts, canceled ones that still run included. */

@@ -12,6 +12,7 @@ export function snapshotOf(fleet: Fleet, runs: Runs, comebacks: Comebacks, tick:
       const present = runs.ofInstance(instance.id);
       return {
         id: instance.id,
+        name: instance.name,
         capacity: instance.capacity,
         takenSlots: present.map((run) => run.subject.attempt.slot),
         foreignPrompts: instance.foreignPrompts,

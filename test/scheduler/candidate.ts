@@ -5,6 +5,7 @@ import type { Candidate } from '../../src/scheduler/candidate.ts';
 export function candidate(fields: Partial<Candidate> = {}): Candidate {
   return {
     id: 'a',
+    name: fields.id ?? 'a',
     capacity: 1,
     takenSlots: [],
     foreignPrompts: 0,

@@ -59,6 +59,8 @@ export interface NeedsTable {
   needs_key: string;
   node_types: string;
   models: string;
+  /** JSON: which input names which model; null in rows of older versions. */
+  uses: string | null;
   /** Why the class is left waiting now, one line for a person; null when merely waiting its turn. */
   blocked_by: string | null;
   blocked_at: number | null;
@@ -203,6 +205,8 @@ export interface InventoriesTable {
   inventory_key: string;
   node_types: string;
   models: string;
+  /** JSON: what each input offers; null in rows of older versions. */
+  inputs: string | null;
 }
 
 /** What somebody asks the leader to do with an instance; done once `done_at` is set, and kept a while. */

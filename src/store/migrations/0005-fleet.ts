@@ -23,6 +23,9 @@ export const fleet: Migration = {
       .execute();
     await sql`create index jobs_waiting_of_tenant on jobs (tenant) where status = 'PENDING'`.execute(db);
     await db.schema.alterTable('instances').addColumn('login', 'text').execute();
+    // by which inputs models are named, and what each input offers; unknown in rows written before
+    await db.schema.alterTable('needs').addColumn('uses', 'text').execute();
+    await db.schema.alterTable('inventories').addColumn('inputs', 'text').execute();
     await splitAddresses(db);
   },
 };

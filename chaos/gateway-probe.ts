@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import ts from 'typescript';
+import type { ProcessCounts } from './preload-counts.ts';
 import type { Ground, Program } from './processes.ts';
 
 /** Bytes, counts, and ms for the delay since the mark before. */
@@ -18,6 +19,8 @@ export interface Look {
   readonly files: number;
   readonly resources: Readonly<Record<string, number>>;
   readonly delay: { readonly p50: number; readonly p99: number; readonly max: number };
+  /** Since its process began; only where it was asked for. */
+  readonly counts?: Readonly<ProcessCounts>;
 }
 
 export class GatewayProbe {
@@ -25,23 +28,20 @@ export class GatewayProbe {
   readonly env: Readonly<Record<string, string>>;
   readonly #file: string;
 
-  private constructor(file: string, preload: string, everyMs: number) {
+  private constructor(file: string, preloads: readonly string[], everyMs: number) {
     this.#file = file;
     this.env = {
-      NODE_OPTIONS: `--import=${pathToFileURL(preload).href}`,
+      NODE_OPTIONS: preloads.map((one) => `--import=${pathToFileURL(one).href}`).join(' '),
       CHAOS_PROBE: file,
       CHAOS_PROBE_MS: String(everyMs),
     };
   }
 
-  static async on(ground: Ground, everyMs = 1000): Promise<GatewayProbe> {
-    const source = readFileSync(fileURLToPath(new URL('preload.ts', import.meta.url)), 'utf8');
-    const preload = join(ground.folder, 'preload.mjs');
-    const { outputText } = ts.transpileModule(source, {
-      compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext },
-    });
-    await writeFile(preload, outputText);
-    return new GatewayProbe(join(ground.folder, 'probe.jsonl'), preload, everyMs);
+  /** `counting`: what it asks of its database and whom it dials is counted too. */
+  static async on(ground: Ground, everyMs = 1000, counting = false): Promise<GatewayProbe> {
+    const names = [...(counting ? ['preload-counts'] : []), 'preload'];
+    const preloads = await Promise.all(names.map((name) => compiled(name, ground.folder)));
+    return new GatewayProbe(join(ground.folder, 'probe.jsonl'), preloads, everyMs);
   }
 
   looks(): Look[] {
@@ -62,6 +62,17 @@ export class GatewayProbe {
     }
     throw new Error('the gateway does not answer its probe');
   }
+}
+
+/** A file beside this one as JavaScript in the folder; its path. */
+async function compiled(name: string, folder: string): Promise<string> {
+  const source = readFileSync(fileURLToPath(new URL(`${name}.ts`, import.meta.url)), 'utf8');
+  const { outputText } = ts.transpileModule(source, {
+    compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext },
+  });
+  const file = join(folder, `${name}.mjs`);
+  await writeFile(file, outputText);
+  return file;
 }
 
 export function megabytes(bytes: number): string {

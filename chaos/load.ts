@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeGlobalId } from '../src/graphql/global-id.ts';
 import type { JsonObject } from '../src/lib/json.ts';
 import type { Db } from '../src/store/open.ts';
-import type { AttemptsTable, JobsTable } from '../src/store/schema.ts';
+import type { AttemptsTable, JobsTable, OutputsTable } from '../src/store/schema.ts';
 import type { TestClient } from '../test/support/graphql-client.ts';
 import type { Evidence, Violation } from '../test/support/history/evidence.ts';
 import { checkHistory, withStoreOf } from '../test/support/history-checker.ts';
@@ -98,25 +98,29 @@ export async function untilIdle(
 export interface Aftermath {
   readonly jobs: readonly JobsTable[];
   readonly attempts: readonly AttemptsTable[];
+  readonly outputs: readonly OutputsTable[];
   /** What breaks a promise, by the checker of histories. */
   readonly violations: readonly Violation[];
 }
 
-/** Ends the gateway and reads its store. */
+/** Ends the gateway and reads its store: the embedded one unless a database is named. */
 export async function aftermath(
   gateway: GatewayProgram,
   instances: readonly SimulatorProgram[],
   evidence: Evidence = {},
+  databaseUrl?: string,
 ): Promise<Aftermath> {
   await gateway.end('SIGTERM');
-  return withStoreOf(gateway.dataDir, async (db: Db) => ({
+  const read = async (db: Db): Promise<Aftermath> => ({
     jobs: await db.selectFrom('jobs').selectAll().execute(),
     attempts: await db.selectFrom('attempts').selectAll().orderBy('job_id').orderBy('number').execute(),
+    outputs: await db.selectFrom('outputs').selectAll().execute(),
     violations: await checkHistory(db, {
       instances: instances.map((instance) => instance.evidence()),
       ...evidence,
     }),
-  }));
+  });
+  return withStoreOf(gateway.dataDir, read, databaseUrl);
 }
 
 /** How many of each kind: `COMPLETED 97, FAILED 3`. */

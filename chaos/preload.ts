@@ -26,7 +26,19 @@ function look(kind: 'sample' | 'mark'): void {
   const late = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS);
   const delay = { p50: late(loop.percentile(50)), p99: late(loop.percentile(99)), max: late(loop.max) };
   const files = readdirSync('/proc/self/fd').length;
-  const line = { kind, at: Date.now(), heapUsed, rss, external, arrayBuffers, files, resources, delay };
+  const { chaosCounts: counts } = globalThis as { chaosCounts?: object };
+  const line = {
+    kind,
+    at: Date.now(),
+    heapUsed,
+    rss,
+    external,
+    arrayBuffers,
+    files,
+    resources,
+    delay,
+    counts,
+  };
   appendFileSync(file, `${JSON.stringify(line)}\n`);
   if (kind === 'mark') loop.reset();
 }

@@ -21,6 +21,7 @@ import { leaderKills } from './scenarios/leader-kills.ts';
 import { loopLag } from './scenarios/loop-lag.ts';
 import { malformed } from './scenarios/malformed.ts';
 import { noSocket } from './scenarios/no-socket.ts';
+import { outage } from './scenarios/outage.ts';
 import { poison } from './scenarios/poison.ts';
 import { postgresRestarts } from './scenarios/postgres-restarts.ts';
 import { redisAway } from './scenarios/redis-away.ts';
@@ -44,6 +45,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   malformed,
   'loop-lag': loopLag,
   'no-socket': noSocket,
+  outage,
   poison,
   'postgres-restarts': postgresRestarts,
   'redis-away': redisAway,

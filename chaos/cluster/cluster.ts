@@ -5,8 +5,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { createLogger } from '../../src/lib/logger.ts';
-import { type Db, openStore } from '../../src/store/open.ts';
+import type { Db } from '../../src/store/open.ts';
+import { withStoreOf } from '../../test/support/history-checker.ts';
 import { PostgresServer } from '../../test/support/services/postgres-server.ts';
 import { RedisServer } from '../../test/support/services/redis-server.ts';
 import type { Env } from '../environment.ts';
@@ -96,7 +96,7 @@ async function assemble(setting: ClusterSetting, base: Base): Promise<Cluster> {
     ...base,
     ...{ apis, schedulers, instances, files },
     named: (name) => named([...apis, ...schedulers], name),
-    withStore: (work) => withStore(postgres.url, ground.folder, work),
+    withStore: (work) => withStoreOf(ground.folder, work, postgres.url),
   };
 }
 
@@ -104,13 +104,4 @@ function named(programs: readonly GatewayProgram[], wanted: string): GatewayProg
   const found = programs.find(({ name }) => name === wanted);
   if (!found) throw new Error(`no program is called ${wanted}`);
   return found;
-}
-
-async function withStore<T>(url: string, dataDir: string, work: (db: Db) => Promise<T>): Promise<T> {
-  const store = await openStore({ url, dataDir, logger: createLogger('silent') });
-  try {
-    return await work(store.db);
-  } finally {
-    await store.stop();
-  }
 }

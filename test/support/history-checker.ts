@@ -43,9 +43,13 @@ export async function assertStoppedHistory(dataDir: string, evidence: Evidence =
   await withStoreOf(dataDir, (db) => assertHistory(db, evidence));
 }
 
-/** Opens the store of a gateway that does not run, for a moment. */
-export async function withStoreOf<T>(dataDir: string, work: (db: Db) => Promise<T>): Promise<T> {
-  const store = await openStore({ dataDir, synchronous: 'NORMAL', logger: createLogger('silent') });
+/** Opens the store of a gateway that does not run, for a moment; `url` when it lies in a database of its own. */
+export async function withStoreOf<T>(
+  dataDir: string,
+  work: (db: Db) => Promise<T>,
+  url?: string,
+): Promise<T> {
+  const store = await openStore({ url, dataDir, synchronous: 'NORMAL', logger: createLogger('silent') });
   try {
     return await work(store.db);
   } finally {

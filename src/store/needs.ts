@@ -1,5 +1,5 @@
 /** Classes of needs: what the jobs of a class need, and why a class waits. Rows are per class, not per job. */
-import type { Needs } from '../domain/capabilities.ts';
+import type { ModelUse, Needs } from '../domain/capabilities.ts';
 import type { Db } from './open.ts';
 import type { NeedsTable } from './schema.ts';
 import { statement } from './statement.ts';
@@ -17,6 +17,7 @@ export async function saveNeeds(db: Db, needsKey: string, needs: Needs): Promise
     needs_key: needsKey,
     node_types: JSON.stringify(needs.nodeTypes),
     models: JSON.stringify(needs.models),
+    uses: needs.uses ? JSON.stringify(needs.uses) : null,
     blocked_by: null,
     blocked_at: null,
   });
@@ -26,12 +27,15 @@ export async function saveNeeds(db: Db, needsKey: string, needs: Needs): Promise
 export async function findNeeds(db: Db, keys: readonly string[]): Promise<Map<string, Needs>> {
   if (keys.length === 0) return new Map();
   const rows = await db.selectFrom('needs').selectAll().where('needs_key', 'in', keys).execute();
-  return new Map(
-    rows.map((row) => [
-      row.needs_key,
-      { nodeTypes: JSON.parse(row.node_types) as string[], models: JSON.parse(row.models) as string[] },
-    ]),
-  );
+  return new Map(rows.map((row) => [row.needs_key, needsFromRow(row)]));
+}
+
+function needsFromRow({ node_types, models, uses }: NeedsTable): Needs {
+  return {
+    nodeTypes: JSON.parse(node_types) as string[],
+    models: JSON.parse(models) as string[],
+    ...(uses !== null && { uses: JSON.parse(uses) as ModelUse[] }),
+  };
 }
 
 const selectBlocked = statement((q, p: { keys: readonly string[] }) =>

@@ -19,6 +19,10 @@ describe('needsOf', () => {
     expect(needsOf(graph)).toEqual({
       nodeTypes: ['CLIPTextEncode', 'CheckpointLoaderSimple', 'LoraStack', 'SaveImage'],
       models: ['sd15.safetensors', 'style/ink.safetensors'],
+      uses: [
+        { input: 'CheckpointLoaderSimple.ckpt_name', model: 'sd15.safetensors' },
+        { input: 'LoraStack.lora', model: 'style/ink.safetensors' },
+      ],
     });
   });
 

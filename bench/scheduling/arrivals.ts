@@ -1,0 +1,58 @@
+/** Lists of jobs: what is asked for, by whom, and when it comes. */
+import { randomFrom } from '../../chaos/scenario.ts';
+import { chooser, exponential, lognormal, zipf } from './random.ts';
+import type { Job } from './world.ts';
+
+export interface Demand {
+  readonly seed: number;
+  readonly jobs: number;
+  /** The first is asked for most (Zipf). */
+  readonly models: readonly string[];
+  /** Draws when the next one comes after the one before, ms. */
+  readonly gapMs: (random: () => number) => number;
+  /** Tenants with their part of the jobs; one alone by default. */
+  readonly tenants?: Readonly<Record<string, number>>;
+  /** Priorities with their part of the jobs; all 5 by default. */
+  readonly priorities?: Readonly<Record<number, number>>;
+}
+
+export const MEAN_WORK_MS = 27_660;
+
+/** Jobs of 5 s to 5 min, 27 s on average, most of them short: images beside a few videos. */
+function workMs(random: () => number): number {
+  return Math.round(1000 * Math.min(300, Math.max(5, lognormal(random, 3, 0.8))));
+}
+
+export function jobList({ seed, jobs, models, gapMs, tenants, priorities }: Demand): Job[] {
+  const random = randomFrom(seed);
+  const model = chooser(models, (_, index) => zipf(index));
+  const tenant = chooser(Object.entries(tenants ?? { one: 1 }), ([, part]) => part);
+  const priority = chooser(Object.entries(priorities ?? { 5: 1 }), ([, part]) => part);
+  let at = 0;
+  return Array.from({ length: jobs }, (_, number) => {
+    at += gapMs(random);
+    return {
+      id: `j${String(number).padStart(6, '0')}`,
+      tenant: tenant(random)[0],
+      priority: Number(priority(random)[0]),
+      model: model(random),
+      workMs: workMs(random),
+      at: Math.round(at),
+    };
+  });
+}
+
+/** All at once. */
+export const atOnce = (): number => 0;
+
+/** One by one, independent of each other. */
+export const poisson =
+  (meanGapMs: number) =>
+  (random: () => number): number =>
+    exponential(random, meanGapMs);
+
+/** As seldom on average, but mostly 20 in a row: somebody presses a button for a whole batch. */
+export const bursts =
+  (meanGapMs: number) =>
+  (random: () => number): number =>
+    random() < 1 / 20 ? exponential(random, meanGapMs * 20) : 0;

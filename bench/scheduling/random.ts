@@ -1,0 +1,27 @@
+/** Numbers that a seed repeats, in the shapes that arrivals and jobs come in. */
+
+export function exponential(random: () => number, mean: number): number {
+  return -Math.log(1 - random()) * mean;
+}
+
+/** Lognormal: `mu` and `sigma` are those of the logarithm. */
+export function lognormal(random: () => number, mu: number, sigma: number): number {
+  const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  return Math.exp(mu + sigma * normal);
+}
+
+/** Draws from the items in proportion to their weights. */
+export function chooser<T>(items: readonly T[], weightOf: (item: T, index: number) => number) {
+  const ends: number[] = [];
+  let sum = 0;
+  for (const [index, item] of items.entries()) ends.push((sum += weightOf(item, index)));
+  return (random: () => number): T => {
+    const at = random() * sum;
+    return items[ends.findIndex((end) => at < end)] ?? (items.at(-1) as T);
+  };
+}
+
+/** Demand by rank as it is found nearly everywhere: the n-th is asked for in proportion to 1/n. */
+export function zipf(index: number): number {
+  return 1 / (index + 1);
+}

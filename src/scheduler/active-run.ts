@@ -6,7 +6,7 @@ import type { ComfyMessage } from '../comfyui/messages.ts';
 import type { Config } from '../config.ts';
 import { type CrashHook, neverCrash } from '../domain/crash-points.ts';
 import type { Graph } from '../domain/graph.ts';
-import type { Attempt, Job } from '../domain/job.ts';
+import type { Attempt, Job, Progress } from '../domain/job.ts';
 import type { ClientIdTicket } from '../fleet/hearing.ts';
 import type { Member } from '../fleet/member.ts';
 import type { Recorder } from '../jobs/recorder.ts';
@@ -15,8 +15,10 @@ import type { Logger } from '../lib/logger.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import type { Store } from '../store/open.ts';
 import { Alarm } from './alarm.ts';
+import { type Expectation, remainingOfJob, restOfRun } from './expectation.ts';
 import type { RunBus } from './fenced-bus.ts';
 import type { InputFiles } from './input-files.ts';
+import type { Learning } from './learning.ts';
 import { LiveFeed } from './live-feed.ts';
 import { type KnownOutput, OutputCollector, type OutputConfig } from './outputs.ts';
 import type { NodeFailure } from './run-faults.ts';
@@ -34,6 +36,7 @@ export interface RunParts {
   readonly inputFiles: InputFiles;
   readonly storageWatch: Pick<StorageWatch, 'failed'>;
   readonly transfers: TransferGate;
+  readonly learning: Pick<Learning, 'begins' | 'succeeded' | 'freed'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly fleetId: string;
@@ -79,6 +82,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export class ActiveRun {
   readonly parts: RunParts;
   readonly subject: RunSubject;
+  readonly expectation: Expectation;
   readonly logger: Logger;
   readonly crashAt: CrashHook;
   readonly alarm: Alarm;
@@ -109,6 +113,8 @@ export class ActiveRun {
   releaseClientId: () => void = () => undefined;
   #view: RunView;
   #seq: number;
+  /** When the instance began to work on it, monotonic ms; null while that is not known. */
+  #begunAt: number | null = null;
   readonly #story = new RunStory();
   readonly #interrupt = new AbortController();
   readonly #stop = new AbortController();
@@ -119,6 +125,7 @@ export class ActiveRun {
     const { job, attempt, adopted } = subject;
     this.parts = parts;
     this.subject = subject;
+    this.expectation = parts.learning.begins({ ...job, instanceId: attempt.instanceId });
     this.logger = parts.logger.child({ job: job.id, attempt: attempt.id, instance: attempt.instanceId });
     this.crashAt = parts.crashAt ?? neverCrash;
     this.alarm = new Alarm(clock);
@@ -202,6 +209,12 @@ export class ActiveRun {
     return this.#story.reached;
   }
 
+  /** Time left until it has run, in ms; null while nothing is known. */
+  get restMs(): number | null {
+    const { runMs } = this.expectation;
+    return runMs === null ? null : restOfRun(runMs, this.#elapsedMs());
+  }
+
   /** All of it was taken and succeeded, and each output was announced to us: history could add nothing. */
   get isFullyTold(): boolean {
     return this.takenWhole && this.#story.succeededInFull && this.blocked === null;
@@ -222,6 +235,7 @@ export class ActiveRun {
   /** It was seen in the queue. */
   seenQueued(running: boolean, ahead: number): void {
     this.#story.queued(running, ahead);
+    if (running) this.#begun();
   }
 
   /** One message about this prompt. */
@@ -244,8 +258,10 @@ export class ActiveRun {
   #hear(news: RunNews): void {
     switch (news.type) {
       case 'live':
-        if (news.event.type === 'node' || news.event.type === 'progress') this.#story.begun();
-        this.feed.event(news.event);
+        if (news.event.type === 'node' || news.event.type === 'progress') this.#begun();
+        this.feed.event(
+          news.event.type === 'progress' ? this.#withRemaining(news.event.progress) : news.event,
+        );
         return;
       case 'picture':
         this.feed.picture(news.mimeType, news.image);
@@ -257,7 +273,7 @@ export class ActiveRun {
         this.outputs.take(news.node, news.shown, news.output);
         return;
       case 'begun':
-        this.#story.begun();
+        this.#begun();
         return;
       case 'over':
         this.#story.over(news.succeeded);
@@ -274,5 +290,26 @@ export class ActiveRun {
         this.blocked = news.failure;
         return;
     }
+  }
+
+  #begun(): void {
+    this.#story.begun();
+    this.#begunAt ??= this.subject.adopted ? this.postedAt : this.parts.clock.monotonic();
+  }
+
+  #elapsedMs(): number {
+    if (this.#story.reached === 'waiting') return 0;
+    return Math.max(0, this.parts.clock.monotonic() - (this.#begunAt ?? this.postedAt));
+  }
+
+  /** A node tells of its own steps only. */
+  #withRemaining(progress: Progress): { readonly type: 'progress'; readonly progress: Progress } {
+    const { step, totalSteps, remainingMs } = progress;
+    const steps =
+      remainingMs === null || !step || !totalSteps
+        ? null
+        : { share: Math.min(1, step / totalSteps), remainingMs };
+    const left = remainingOfJob(this.expectation.runMs, this.#elapsedMs(), steps);
+    return { type: 'progress', progress: { ...progress, remainingMs: left } };
   }
 }

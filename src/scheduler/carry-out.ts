@@ -46,6 +46,8 @@ async function conclude(
   const { member, job } = run.subject;
   const experience = experienceOf(outcome, job.id);
   if (experience) member.experienced(experience);
+  if (outcome.kind === 'succeeded' && !outcome.goneWith)
+    run.parts.learning.succeeded(run.expectation, outcome.runMs);
   await settle(run, outcome, tuning);
   if (outcome.kind === 'failed' && outcome.fault.code === 'OUT_OF_MEMORY') await freeMemory(run);
 }
@@ -54,8 +56,8 @@ async function conclude(
 async function freeMemory(run: ActiveRun): Promise<void> {
   const call = { deadlineMs: FREE_DEADLINE_MS, signal: run.stopSignal };
   const freed = await run.subject.member.http.free({ unloadModels: true, freeMemory: true }, call);
-  if (!freed.ok)
-    run.logger.warn({ reason: freed.message }, 'an instance could not be told to free its memory');
+  if (freed.ok) run.parts.learning.freed(run.subject.member.id);
+  else run.logger.warn({ reason: freed.message }, 'an instance could not be told to free its memory');
 }
 
 async function obey(run: ActiveRun, tuning: RetryTuning): Promise<void> {

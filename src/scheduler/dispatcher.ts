@@ -8,9 +8,9 @@ import type { Adopted } from './adopt.ts';
 import { STORAGE_AWAY } from './blocked-reason.ts';
 import { Comebacks } from './comebacks.ts';
 import { DoubtfulPlaces } from './doubtful-places.ts';
-import { NO_ESTIMATES } from './estimates.ts';
 import { EVEN_SHARES } from './fair-share.ts';
 import { fullNameOf, laneOf } from './lane.ts';
+import type { Learning } from './learning.ts';
 import { type PlaceParts, placeJob } from './place-job.ts';
 import { type Assignment, type Plan, plan } from './planner.ts';
 import type { QueueNews } from './queue-news.ts';
@@ -29,6 +29,7 @@ export interface DispatcherParts extends PlaceParts {
   readonly line: WaitingLine;
   readonly news: QueueNews;
   readonly runs: Runs;
+  readonly learning: Pick<Learning, 'estimates'>;
   readonly storageWatch: Pick<StorageWatch, 'isAway'>;
   /** An attempt was written: follow it. */
   readonly begin: (placed: Adopted) => void;
@@ -95,14 +96,14 @@ export class Dispatcher {
   }
 
   #plan(now: number): Plan {
-    const { clock, fleet, runs, line, config, storageWatch } = this.#parts;
+    const { clock, fleet, runs, line, learning, config, storageWatch } = this.#parts;
     const { maxConcurrentJobs, retryBudgetPercent } = config;
     const { cursor, shares } = this.#last;
     const tick = clock.monotonic();
     const state = {
       pending: line.queue,
       needs: line.needs,
-      candidates: snapshotOf(fleet, runs, this.#comebacks, tick),
+      candidates: snapshotOf(fleet, runs, this.#comebacks, { now, tick }),
       maxConcurrentJobs,
       retryBudgetPercent,
       recent: this.#dispatches.recent(tick),
@@ -112,7 +113,7 @@ export class Dispatcher {
       ageingMs: config.priorityAgeingMs,
       limitsOf: this.#parts.limitsOf,
       running: runs.byTenant(),
-      estimates: NO_ESTIMATES,
+      estimates: learning.estimates,
     };
     return plan(state, now);
   }

@@ -15,6 +15,7 @@ import { fencedBus, type RunBus } from './fenced-bus.ts';
 import { fencedRecorder } from './fenced-recorder.ts';
 import { listenForHints } from './hints.ts';
 import { InputFiles } from './input-files.ts';
+import { Learning } from './learning.ts';
 import { QueueNews } from './queue-news.ts';
 import { RowsCheck } from './rows-check.ts';
 import { Runs } from './runs.ts';
@@ -41,6 +42,7 @@ export class LeaderTerm {
   readonly #runBus: RunBus;
   readonly #line: WaitingLine;
   readonly #news: QueueNews;
+  readonly #learning: Learning;
   readonly #transfers: TransferGate;
   readonly #inputFiles: InputFiles;
   readonly #storageWatch: StorageWatch;
@@ -61,6 +63,11 @@ export class LeaderTerm {
     this.#runBus = fencedBus(bus, () => this.#goesOn());
     this.#line = new WaitingLine(store.db);
     this.#news = new QueueNews(store.db, bus, this.#line.queue);
+    this.#learning = new Learning({
+      db: store.db,
+      needsOf: (key) => this.#line.needs.get(key),
+      onLoaded: (id, models) => parts.fleet.member(id)?.noteLoaded(models),
+    });
     this.#transfers = new TransferGate({ perInstance: TRANSFERS_PER_INSTANCE, overall: config.maxTransfers });
     this.#inputFiles = new InputFiles({ ...parts, transfers: this.#transfers });
     this.#storageWatch = new StorageWatch({
@@ -72,6 +79,7 @@ export class LeaderTerm {
       ...parts,
       recorder: this.#recorder,
       runs: this.#runs,
+      learning: this.#learning,
       storageWatch: this.#storageWatch,
     };
     const begin = (adopted: Adopted): void => this.#begin(adopted);
@@ -158,10 +166,14 @@ export class LeaderTerm {
     });
     this.#background.own(hints.done, 'hints');
     this.#unlisten = [() => hints.close()];
+    // before the first probes, which write the rows anew
+    await this.#learning.recall();
     await fleet.start();
     this.#unlisten.push(fleet.listen(this.#fleetListener()));
     const parts = { ...this.#parts, db: store.db, recorder: this.#recorder };
-    for (const one of await adoptThese(parts, this.#term, open)) this.#begin(one);
+    const adopted = await adoptThese(parts, this.#term, open);
+    await this.#learning.know(adopted.map((one) => one.subject.job.needsKey));
+    for (const one of adopted) this.#begin(one);
     await this.#dispatcher.recall();
   }
 
@@ -175,6 +187,7 @@ export class LeaderTerm {
         inputFiles: this.#inputFiles,
         storageWatch: this.#storageWatch,
         transfers: this.#transfers,
+        learning: this.#learning,
         fleetId: fleet.id,
         isBusy: (instanceId) => this.#runs.isBusy(instanceId),
       },
@@ -224,6 +237,7 @@ export class LeaderTerm {
       },
       onComeback: (id) => {
         this.#inputFiles.forget(id);
+        this.#learning.cameBack(id, this.#parts.clock.now());
         for (const run of this.#runs.ofInstance(id)) run.socketChanged(true);
       },
       onQueue: (id, queue) => {

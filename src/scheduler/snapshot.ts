@@ -1,11 +1,23 @@
 /** The fleet as the planner sees it at one moment. */
 import type { Fleet } from '../fleet/fleet.ts';
+import type { ActiveRun } from './active-run.ts';
 import { type Candidate, isUp } from './candidate.ts';
 import type { Comebacks } from './comebacks.ts';
 import type { Runs } from './runs.ts';
 
-/** `tick` in monotonic ms. */
-export function snapshotOf(fleet: Fleet, runs: Runs, comebacks: Comebacks, tick: number): Candidate[] {
+export interface Moment {
+  /** Epoch ms. */
+  readonly now: number;
+  /** Monotonic ms. */
+  readonly tick: number;
+}
+
+export function snapshotOf(
+  fleet: Fleet,
+  runs: Runs,
+  comebacks: Comebacks,
+  { now, tick }: Moment,
+): Candidate[] {
   const candidates = fleet
     .instances()
     .map(({ instance, answering, starting, inventory, breaker }): Candidate => {
@@ -24,7 +36,7 @@ export function snapshotOf(fleet: Fleet, runs: Runs, comebacks: Comebacks, tick:
         stuck: present.some((run) => run.isStuck),
         isolated: present.some((run) => run.subject.job.crashes > 0),
         resting: false,
-        endsAt: present.map(() => null),
+        endsAt: endsOf(present, now),
         stale: false,
         slowStart: false,
         vramBytes: instance.vramTotalBytes,
@@ -40,4 +52,13 @@ export function snapshotOf(fleet: Fleet, runs: Runs, comebacks: Comebacks, tick:
     ...candidate,
     resting: comebacks.isResting(candidate.id, tick),
   }));
+}
+
+/** ComfyUI works on one prompt after the other, those that began first. */
+function endsOf(runs: readonly ActiveRun[], now: number): (number | null)[] {
+  let free: number | null = now;
+  return runs.map(({ restMs }) => {
+    free = free === null || restMs === null ? null : free + restMs;
+    return free;
+  });
 }

@@ -3,7 +3,6 @@
  */
 import type DataLoader from 'dataloader';
 import type { Config } from '../config.ts';
-import type { Inventory } from '../domain/capabilities.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { Attempt, Job } from '../domain/job.ts';
 import type { JobEventRow } from '../domain/job-event.ts';
@@ -16,7 +15,8 @@ import { attemptsOfJobs } from '../store/attempts.ts';
 import { grouped } from '../store/grouped.ts';
 import { countJobsOfInstances, pageJobsOfInstances } from '../store/instance-jobs.ts';
 import { openAttemptCounts } from '../store/instance-load.ts';
-import { findInstances, findInventories, listInstances } from '../store/instances.ts';
+import { findInstances, listInstances } from '../store/instances.ts';
+import type { EquippedInstance } from '../store/inventories.ts';
 import { type ChangeCursor, endedSince, waitingSince } from '../store/job-changes.ts';
 import { type EventsCursor, eventsAfterEach } from '../store/job-events.ts';
 import {
@@ -39,12 +39,6 @@ import { NOTHING_LIVE } from './job-view.ts';
 import { type QueueStatus, readQueueStatus } from './queue-status.ts';
 import type { Services } from './services.ts';
 import type { Throughput } from './wait-estimate.ts';
-
-/** An instance and what it can run; null where that was not read yet. */
-export interface EquippedInstance {
-  readonly instance: Instance;
-  readonly inventory: Inventory | null;
-}
 
 type Loader<K, V> = Pick<DataLoader<K, V, string>, 'load'>;
 
@@ -144,7 +138,7 @@ export function createLoaders(services: Services, viewer: Viewer, gate?: Gate): 
     throughput: single(() => readThroughput(db, config)),
     fleet: single(() => listInstances(db)),
     queue: single(() => readQueueStatus(services)),
-    equipped: single(() => readEquipped(db)),
+    equipped: single(() => store.inventories.ofFleet()),
   };
 }
 
@@ -152,14 +146,4 @@ async function readThroughput(db: Db, { maxConcurrentJobs }: Config): Promise<Th
   const [counts, instances, mean] = [await queueCounts(db), await listInstances(db), await meanRunMs(db)];
   const capacity = fleetCapacity(instances, maxConcurrentJobs);
   return { meanRunMs: mean, capacity, running: counts.processing };
-}
-
-async function readEquipped(db: Db): Promise<EquippedInstance[]> {
-  const instances = await listInstances(db);
-  const keys = instances.flatMap(({ inventoryKey }) => (inventoryKey === null ? [] : [inventoryKey]));
-  const inventories = await findInventories(db, [...new Set(keys)]);
-  return instances.map((instance) => ({
-    instance,
-    inventory: inventories.get(instance.inventoryKey ?? '') ?? null,
-  }));
 }

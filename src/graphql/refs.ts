@@ -36,6 +36,25 @@ export interface JobConnectionShape {
   readonly total: () => Promise<number>;
 }
 
+/** In the order in which they are listed. */
+export const MODEL_KINDS = [
+  'CHECKPOINT',
+  'LORA',
+  'VAE',
+  'CONTROLNET',
+  'UPSCALER',
+  'EMBEDDING',
+  'CLIP',
+  'DIFFUSION_MODEL',
+  'OTHER',
+] as const;
+export type ModelKind = (typeof MODEL_KINDS)[number];
+export interface ModelView {
+  readonly name: string;
+  readonly kind: ModelKind;
+  readonly instances: readonly Instance[];
+}
+
 export function createRefs(builder: Builder) {
   return {
     Node: builder.interfaceRef<NodeShape>('Node'),
@@ -64,6 +83,21 @@ export function createRefs(builder: Builder) {
     Workflow: builder.objectRef<WorkflowDefinition>('Workflow'),
     WorkflowInput: builder.objectRef<WorkflowInputDefinition>('WorkflowInput'),
     Instance: builder.objectRef<Instance>('Instance'),
+    ModelKind: builder.enumType('ModelKind', {
+      description: 'What a model is, by the folder of ComfyUI that it lies in.',
+      values: {
+        CHECKPOINT: { description: 'checkpoints' },
+        LORA: { description: 'loras' },
+        VAE: { description: 'vae, vae_approx' },
+        CONTROLNET: { description: 'controlnet' },
+        UPSCALER: { description: 'upscale_models, latent_upscale_models' },
+        EMBEDDING: { description: 'embeddings; prompts name them.' },
+        CLIP: { description: 'text_encoders (clip)' },
+        DIFFUSION_MODEL: { description: 'diffusion_models (unet), diffusers' },
+        OTHER: { description: 'Any other folder, those of custom nodes too.' },
+      } satisfies Record<ModelKind, { description: string }>,
+    }),
+    Model: builder.objectRef<ModelView>('Model'),
     QueueStatus: builder.objectRef<QueueStatus>('QueueStatus'),
     Health: builder.objectRef<HealthReport>('Health'),
     HealthCheck: builder.objectRef<HealthCheck>('HealthCheck'),

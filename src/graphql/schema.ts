@@ -12,6 +12,7 @@ import { addJobFilter } from './job-filter.ts';
 import { addJobMutations } from './job-mutations.ts';
 import { addJobParts } from './job-parts.ts';
 import { addJobQueries } from './job-queries.ts';
+import { addModel } from './model.ts';
 import { addNodes, type NodeFinder } from './nodes.ts';
 import { addOutputs, OUTPUT_TYPES } from './output.ts';
 import { addQueue } from './queue.ts';
@@ -45,6 +46,7 @@ export function buildSchema({
   addOutputs(builder, refs);
   addInstance(builder, refs);
   addWorkflow(builder, refs);
+  addModel(builder, refs);
   addQueue(builder, refs);
   addHealth(builder, refs);
   addJobEvents(builder, refs);

@@ -1,9 +1,10 @@
 /** The noun Workflow: what is registered, what it takes, and where it can run. */
-import { missingFrom, needsOf } from '../domain/capabilities.ts';
+import { missingFrom, type Needs, needsOf } from '../domain/capabilities.ts';
+import { missingEverywhere } from '../jobs/runnable.ts';
+import type { EquippedInstance } from '../store/inventories.ts';
 import type { WorkflowDefinition } from '../workflows/definition.ts';
 import type { Builder } from './builder.ts';
 import { globalId } from './global-id.ts';
-import type { EquippedInstance } from './loaders.ts';
 import type { Refs } from './refs.ts';
 
 export function addWorkflow(builder: Builder, refs: Refs): void {
@@ -38,18 +39,21 @@ export function addWorkflow(builder: Builder, refs: Refs): void {
         type: [refs.Instance],
         description:
           'Instances that have all it needs, healthy or not; one whose lists were not read yet counts.',
-        resolve: async (workflow, _args, { loaders }) =>
-          (await loaders.equipped.load('fleet')).filter((one) => lacks(workflow, one) === 0).map(instanceOf),
+        resolve: async (workflow, _args, { loaders }) => {
+          const fleet = await loaders.equipped.load('fleet');
+          const lists = missingOnEach(workflow, fleet);
+          return fleet.filter((_, index) => hasAll(lists[index])).map(({ instance }) => instance);
+        },
       }),
       missingModels: t.stringList({
         description: 'Model files it names that no instance has.',
         resolve: async (workflow, _args, { loaders }) =>
-          missing(workflow, await loaders.equipped.load('fleet'), 'models'),
+          missingOnAll(workflow, await loaders.equipped.load('fleet')).models,
       }),
       missingNodeTypes: t.stringList({
         description: 'Node classes it names that no instance has.',
         resolve: async (workflow, _args, { loaders }) =>
-          missing(workflow, await loaders.equipped.load('fleet'), 'nodeTypes'),
+          missingOnAll(workflow, await loaders.equipped.load('fleet')).nodeTypes,
       }),
     }),
   });
@@ -69,22 +73,25 @@ export function addWorkflow(builder: Builder, refs: Refs): void {
   }));
 }
 
-const instanceOf = ({ instance }: EquippedInstance) => instance;
+function needsIn({ graph }: WorkflowDefinition, fleet: readonly EquippedInstance[]): Needs {
+  return needsOf(
+    graph,
+    fleet.map(({ inventory }) => inventory),
+  );
+}
 
-function lacks(workflow: WorkflowDefinition, { inventory }: EquippedInstance): number {
-  const { nodeTypes, models } = missingFrom(needsOf(workflow.graph), inventory);
-  return nodeTypes.length + models.length;
+function missingOnEach(workflow: WorkflowDefinition, fleet: readonly EquippedInstance[]): Needs[] {
+  const needs = needsIn(workflow, fleet);
+  return fleet.map(({ inventory }) => missingFrom(needs, inventory));
 }
 
 /** What every instance lacks. An empty fleet lacks nothing: it accepts jobs and waits for instances. */
-function missing(
-  workflow: WorkflowDefinition,
-  fleet: readonly EquippedInstance[],
-  what: 'models' | 'nodeTypes',
-): readonly string[] {
-  const needs = needsOf(workflow.graph);
-  const lists = fleet.map(({ inventory }) => new Set(missingFrom(needs, inventory)[what]));
-  return lists.length === 0 ? [] : needs[what].filter((name) => lists.every((list) => list.has(name)));
+function missingOnAll(workflow: WorkflowDefinition, fleet: readonly EquippedInstance[]): Needs {
+  return missingEverywhere(needsIn(workflow, fleet), missingOnEach(workflow, fleet));
+}
+
+function hasAll(missing: Needs | undefined): boolean {
+  return missing?.nodeTypes.length === 0 && missing.models.length === 0;
 }
 
 function addInput(builder: Builder, refs: Refs): void {

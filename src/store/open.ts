@@ -5,6 +5,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import { type DataLock, lockDataDir } from './data-lock.ts';
 import { createEngine, type Engine } from './dialect.ts';
+import { Inventories } from './inventories.ts';
 import { migrate } from './migrate.ts';
 import { reachDatabase } from './reach-database.ts';
 import { repeatConflicts } from './repeat-conflicts.ts';
@@ -35,6 +36,8 @@ export interface Store extends Service {
   readonly db: Db;
   /** The same data over connections of its own: for the lease, which must be renewed however many others wait for one. */
   readonly vital: Db;
+  /** What instances have, each list once in this process. */
+  readonly inventories: Inventories;
   /**
    * Commits what `work` did when it resolves, undoes it when it rejects. Inside, use only the given `tx`: SQLite has one
    * connection, so a query on `db` would wait for the transaction that waits for it. And await nothing but queries. It is
@@ -120,6 +123,7 @@ function storeOn({ db, vital, engine, lock, listeners, clock, random }: Opened):
   return {
     db,
     vital,
+    inventories: new Inventories(db),
     transaction,
     relaxed,
     relaxedAlone: engine.embedded ? relaxed : transaction,

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryBus } from '../../src/events/memory-bus.ts';
 import { instancesTopic } from '../../src/events/topics.ts';
-import { findInventories, listInstances } from '../../src/store/instances.ts';
+import { listInstances } from '../../src/store/instances.ts';
+import { findInventories } from '../../src/store/inventories.ts';
 import { eventually } from '../support/eventually.ts';
 import { healthOf, simulator, startFleet, tempStore } from './fleet-rig.ts';
 

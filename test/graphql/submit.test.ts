@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { saveInventory } from '../../src/store/instances.ts';
+import { saveInventory } from '../../src/store/inventories.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { startRunner } from '../support/runner.ts';
 

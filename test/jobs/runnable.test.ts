@@ -1,55 +1,51 @@
 import { describe, expect, it } from 'vitest';
-import { FleetInventoryReader, firstModel, missingEverywhere } from '../../src/jobs/runnable.ts';
-import { ENGINES } from '../support/temp-store.ts';
-import { openRig } from './submission-rig.ts';
+import type { Inventory } from '../../src/domain/capabilities.ts';
+import type { Instance } from '../../src/domain/instance.ts';
+import { firstModel, shortageOf } from '../../src/jobs/runnable.ts';
+import type { EquippedInstance } from '../../src/store/inventories.ts';
 
 const needs = { nodeTypes: ['A', 'B'], models: ['m.ckpt'] };
 const model = { kind: 'checkpoints', name: 'm.ckpt' };
+const bare = { nodeTypes: [], models: [] };
 
-describe('missingEverywhere', () => {
+/** Instances gpu-1, gpu-2 ... with these lists. */
+function fleetOf(...inventories: (Inventory | null)[]): EquippedInstance[] {
+  return inventories.map((inventory, index) => ({
+    instance: { name: `gpu-${index + 1}` } as Instance,
+    inventory,
+  }));
+}
+
+describe('shortageOf', () => {
   it('is null for an empty fleet, for lists not read yet and when one instance has everything', () => {
-    const bare = { nodeTypes: [], models: [] };
-    expect(missingEverywhere(needs, [])).toBeNull();
-    expect(missingEverywhere(needs, [bare, null])).toBeNull();
-    expect(missingEverywhere(needs, [bare, { nodeTypes: ['B', 'A'], models: [model] }])).toBeNull();
+    expect(shortageOf(needs, [])).toBeNull();
+    expect(shortageOf(needs, fleetOf(bare, null))).toBeNull();
+    expect(shortageOf(needs, fleetOf(bare, { nodeTypes: ['B', 'A'], models: [model] }))).toBeNull();
   });
 
-  it('names what the closest instance lacks when different ones lack different things', () => {
-    const fleet = [
-      { nodeTypes: [], models: [model] },
-      { nodeTypes: ['A', 'B'], models: [] },
-    ];
-    expect(missingEverywhere(needs, fleet)).toEqual({ nodeTypes: [], models: ['m.ckpt'] });
+  it('names exactly what no instance has, and nothing that some instance has', () => {
+    const fleet = fleetOf({ nodeTypes: ['A'], models: [] }, { nodeTypes: ['B'], models: [] });
+    expect(shortageOf(needs, fleet)).toEqual({
+      missing: { nodeTypes: [], models: ['m.ckpt'] },
+      closest: null,
+    });
+  });
+
+  it('says which instance is closest, and what it lacks, when each thing is somewhere but nowhere all of them', () => {
+    const fleet = fleetOf({ nodeTypes: [], models: [model] }, { nodeTypes: ['A', 'B'], models: [] });
+    expect(shortageOf(needs, fleet)).toEqual({
+      missing: { nodeTypes: [], models: ['m.ckpt'] },
+      closest: 'gpu-2',
+    });
   });
 });
 
 describe('firstModel', () => {
   it('is the first of its folder on the first instance that has one', () => {
     const lora = { kind: 'loras', name: 'l.safetensors' };
-    const fleet = [null, { nodeTypes: [], models: [lora] }, { nodeTypes: [], models: [lora, model] }];
+    const fleet = fleetOf(null, { nodeTypes: [], models: [lora] }, { nodeTypes: [], models: [lora, model] });
     expect(firstModel(fleet, 'checkpoints')).toBe('m.ckpt');
     expect(firstModel(fleet, 'loras')).toBe('l.safetensors');
     expect(firstModel(fleet, 'vae')).toBeNull();
   });
 });
-
-it.each(ENGINES)(
-  'FleetInventoryReader reads a list once for as long as an instance has it, and sees every change (%s)',
-  async (engine) => {
-    const rig = await openRig(engine);
-    const reader = new FleetInventoryReader(rig.store.db);
-    const queries: string[] = [];
-    rig.store.onQuery((sql) => queries.push(sql));
-    const inventory = { nodeTypes: ['A'], models: [model] };
-    expect(await reader.read()).toEqual([]);
-    await rig.addInstance('b', inventory);
-    await rig.addInstance('a', null);
-    expect(await reader.read()).toEqual([null, inventory]);
-    queries.length = 0;
-    expect(await reader.read()).toEqual([null, inventory]);
-    expect(queries).toHaveLength(1);
-    await rig.addInstance('a', inventory);
-    expect(await reader.read()).toEqual([inventory, inventory]);
-    await rig.close();
-  },
-);

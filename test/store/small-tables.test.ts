@@ -3,14 +3,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   findClientId,
   findInstances,
-  findInventories,
   listInstances,
   removeInstance,
   saveHealth,
-  saveInventory,
   setClientId,
   upsertConfigured,
 } from '../../src/store/instances.ts';
+import { findInventories, saveInventory } from '../../src/store/inventories.ts';
 import { blockedReasons, findNeeds, saveNeeds, setBlocked } from '../../src/store/needs.ts';
 import type { Db } from '../../src/store/open.ts';
 import { settingOrCreate } from '../../src/store/settings.ts';

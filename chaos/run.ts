@@ -11,6 +11,7 @@ import { printReport, type Scenario } from './scenario.ts';
 import { cancel } from './scenarios/cancel.ts';
 import { clusterIdempotency } from './scenarios/cluster-idempotency.ts';
 import { diskFull } from './scenarios/disk-full.ts';
+import { fairness } from './scenarios/fairness.ts';
 import { fastFail } from './scenarios/fast-fail.ts';
 import { historyRace } from './scenarios/history-race.ts';
 import { hostile } from './scenarios/hostile.ts';
@@ -35,6 +36,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'cluster-idempotency': clusterIdempotency,
   'disk-full': diskFull,
   'fast-fail': fastFail,
+  fairness,
   'history-race': historyRace,
   cancel,
   hostile,

@@ -48,19 +48,26 @@ export interface Cluster {
 
 /** A cluster that serves, for as long as the work takes. */
 export function withCluster<T>(setting: ClusterSetting, work: (cluster: Cluster) => Promise<T>): Promise<T> {
-  return withGround(async (ground) => {
-    const postgres = await PostgresServer.create();
-    const redis = await RedisServer.create();
-    const rows = new ClusterRows(postgres.url);
-    try {
-      await Promise.all([postgres.start(), redis.start()]);
-      return await work(await assemble(setting, { ground, postgres, redis, rows }));
-    } finally {
-      await ground.endAll();
-      await rows.close();
-      await Promise.all([postgres.dispose(), redis.dispose()]);
-    }
-  });
+  return withGround((ground) => withClusterOn(ground, setting, work));
+}
+
+/** The same on a ground that holds something for it already. */
+export async function withClusterOn<T>(
+  ground: Ground,
+  setting: ClusterSetting,
+  work: (cluster: Cluster) => Promise<T>,
+): Promise<T> {
+  const postgres = await PostgresServer.create();
+  const redis = await RedisServer.create();
+  const rows = new ClusterRows(postgres.url);
+  try {
+    await Promise.all([postgres.start(), redis.start()]);
+    return await work(await assemble(setting, { ground, postgres, redis, rows }));
+  } finally {
+    await ground.endAll();
+    await rows.close();
+    await Promise.all([postgres.dispose(), redis.dispose()]);
+  }
 }
 
 type Base = Pick<Cluster, 'ground' | 'postgres' | 'redis' | 'rows'>;

@@ -8,12 +8,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { LimitsFile } from './access/limits-file.ts';
 import { createApi } from './app/api.ts';
 import { Gateway } from './app/gateway.ts';
 import { type Ground, openGround } from './app/ground.ts';
 import type { Config } from './config.ts';
 import { neverCrash } from './domain/crash-points.ts';
-import { sameForAll } from './domain/tenant-limits.ts';
 import { createFleet } from './fleet/fleet.ts';
 import { createHealthReporter } from './graphql/health-report.ts';
 import { createHealthServer } from './http/health-server.ts';
@@ -36,8 +36,9 @@ export interface App extends Service {
 }
 
 /**
- * Opens the store and builds the gateway; nothing listens before `start`. @throws when the data folder is taken; the
- * signal's reason when it aborts while the database is waited for.
+ * Opens the store and builds the gateway; nothing listens before `start`. @throws when the data folder is taken; a
+ * ConfigError when a file that the configuration names is wrong; the signal's reason when it aborts while the database is
+ * waited for.
  */
 export async function createApp(
   config: Config,
@@ -46,23 +47,25 @@ export async function createApp(
   signal?: AbortSignal,
 ): Promise<App> {
   const workflows = loadWorkflows(config.workflowsDir ?? SHIPPED_WORKFLOWS);
+  const limits = new LimitsFile({ path: config.tenantLimitsFile, clock: systemClock, logger });
   const ground = await openGround(config, logger, crashAt, signal);
   try {
-    return await compose(ground, workflows);
+    return await compose(ground, workflows, limits);
   } catch (error) {
     await ground.store.stop();
     throw error;
   }
 }
 
-async function compose(ground: Ground, workflows: WorkflowRegistry): Promise<App> {
+async function compose(ground: Ground, workflows: WorkflowRegistry, limits: LimitsFile): Promise<App> {
   const { config, store, clock, bus, storage } = ground;
   const recorder = createRecorder(ground);
+  const { limitsOf } = limits;
   const wall = (): number => systemClock.now();
   const scheduler =
     config.role === 'api'
       ? null
-      : createScheduler({ ...ground, recorder, fleet: createFleet(ground), limitsOf: sameForAll, wall });
+      : createScheduler({ ...ground, recorder, fleet: createFleet(ground), limitsOf, wall });
   const { jobRetentionMs: retentionMs, cleanupIntervalMs: intervalMs } = config;
   const leads = (): boolean => scheduler?.leads() ?? false;
   const retention = createRetention({ ...ground, recorder, retentionMs, intervalMs, mayRun: leads });
@@ -70,10 +73,11 @@ async function compose(ground: Ground, workflows: WorkflowRegistry): Promise<App
   const door =
     config.role === 'scheduler'
       ? createHealthServer({ ...ground, health, leads })
-      : await createApi(ground, { recorder, retention, health, workflows });
+      : await createApi(ground, { recorder, retention, health, workflows, limitsOf });
   // retention may be waiting for a slow bucket, and a successor for the lease
   const ofScheduler: Service[] = scheduler ? [together([scheduler, retention])] : [];
-  const services = [store, clock, bus, storage, ...ofScheduler, door];
+  limits.onChange(() => scheduler?.wake());
+  const services = [store, clock, bus, storage, limits, ...ofScheduler, door];
   return new Gateway({ config, clock, services, door, hold: () => scheduler?.hold() });
 }
 

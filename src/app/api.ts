@@ -1,6 +1,7 @@
 /** The part of the gateway that clients talk to: GraphQL, files, health. It needs no scheduler in its process. */
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../config.ts';
+import type { LimitsOf } from '../domain/tenant-limits.ts';
 import type { HealthReport } from '../graphql/health-report.ts';
 import { createHttpServer, type HttpServer } from '../http/server.ts';
 import type { Recorder } from '../jobs/recorder.ts';
@@ -19,12 +20,13 @@ export interface ApiParts {
   readonly retention: Retention;
   readonly health: () => Promise<HealthReport>;
   readonly workflows: WorkflowRegistry;
+  readonly limitsOf: LimitsOf;
 }
 
 /** @throws when the workflows do not fit the schema. */
 export async function createApi(ground: Ground, parts: ApiParts): Promise<HttpServer> {
   const { config, store } = ground;
-  const { recorder } = parts;
+  const { recorder, limitsOf } = parts;
   const workflows = () => parts.workflows;
   const { maxUploadBytes, maxUploadPixels } = config;
   const uploads = createUploads({ ...ground, limits: { maxUploadBytes, maxUploadPixels } });
@@ -33,7 +35,7 @@ export async function createApi(ground: Ground, parts: ApiParts): Promise<HttpSe
     ...parts,
     workflows,
     uploads,
-    submitter: createSubmitter({ ...ground, recorder, uploads, workflows }),
+    submitter: createSubmitter({ ...ground, recorder, uploads, workflows, limitsOf }),
     waiter: createWaiter(ground),
     signer: await urlSigner(config, store),
   });

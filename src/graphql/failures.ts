@@ -4,7 +4,7 @@
  */
 import type { Job, JobStatus } from '../domain/job.ts';
 import type { Issue } from '../jobs/sources.ts';
-import type { FileRefusal, NodeProblem, SubmitResult } from '../jobs/submission.ts';
+import type { FileRefusal, NodeProblem, QueueFull, SubmitResult } from '../jobs/submission.ts';
 import { assertNever } from '../lib/assert.ts';
 import { FILE_NOT_TAKEN, passingGraphQLError } from './passing-error.ts';
 import type { ErrorShape } from './refs.ts';
@@ -71,8 +71,11 @@ export function invalidState(job: Job, message: string): InvalidStateFailure {
   return { __typename: 'InvalidStateError', code: 'INVALID_STATE', message, status: job.status };
 }
 
-export function queueFull(retryAfterMs: number): QueueFullFailure {
-  const message = 'the queue is full; try again later';
+export function queueFull({ limit, retryAfterMs }: QueueFull): QueueFullFailure {
+  const message =
+    limit.of === 'tenant'
+      ? `${limit.max} jobs of your own may wait at once, and as many do; try again when some of them have started, or cancel some`
+      : `${limit.max} jobs may wait at once, and as many do; try again later`;
   return { __typename: 'QueueFullError', code: 'QUEUE_FULL', message, retryAfterMs };
 }
 
@@ -147,7 +150,7 @@ export function submitFailure(result: Exclude<SubmitResult, { kind: 'submitted' 
       };
     }
     case 'queue-full':
-      return queueFull(result.retryAfterMs);
+      return queueFull(result);
     default:
       return fileFailure(result);
   }

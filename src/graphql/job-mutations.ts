@@ -87,7 +87,7 @@ async function retryJob({ services, viewer, log }: GraphqlContext, id: string) {
     case 'active':
       return invalidState(result.job, 'the job has not ended yet');
     case 'queue-full':
-      return queueFull(result.retryAfterMs);
+      return queueFull(result);
   }
 }
 

@@ -1,13 +1,10 @@
 /** The part of the recorder that takes a new job in: the job, its graph, files and labels, its key, in one transaction. */
-
-import { type Expression, type SqlBool, sql } from 'kysely';
 import type { Needs } from '../domain/capabilities.ts';
 import type { Graph } from '../domain/graph.ts';
 import type { Job } from '../domain/job.ts';
 import type { Viewer } from '../domain/viewer.ts';
 import type { JsonObject } from '../lib/json.ts';
 import { claimBlob } from '../store/blobs.ts';
-import { keyShared, lockKey } from '../store/engine-sql.ts';
 import { claimKey } from '../store/idempotency.ts';
 import { findJob } from '../store/jobs.ts';
 import { labelKeys } from '../store/label-keys.ts';
@@ -17,6 +14,7 @@ import { faultToColumns, jobFromRow } from '../store/rows.ts';
 import type { JobGraphsTable, JobsTable } from '../store/schema.ts';
 import { statement } from '../store/statement.ts';
 import type { Announcer } from './announce.ts';
+import { insertJob, type QueueLimit, type QueueLimits } from './insert-job.ts';
 import { committed, insertEvent, type RecorderParts } from './job-writes.ts';
 
 export interface NewJob {
@@ -42,21 +40,23 @@ export interface IdempotencyRequest {
   readonly bodyHash: string;
 }
 
-export interface QueueLimits {
-  /** Most jobs that may wait at once, of all tenants; null for no limit. */
-  readonly maxQueued: number | null;
-}
-
 export type QueueResult =
   | { readonly kind: 'queued' | 'existing'; readonly job: Job }
   /** The key was used with another body, or its job was deleted since (null). */
   | { readonly kind: 'conflict'; readonly job: Job | null }
-  | { readonly kind: 'queue-full' }
+  | { readonly kind: 'queue-full'; readonly limit: QueueLimit }
   /** No row names the file any more: its last one was removed since it was looked up. */
   | { readonly kind: 'file-gone'; readonly sha256: string };
 
 /** Thrown to undo a transaction whose job did not fit. */
-class QueueFull extends Error {}
+class QueueFull extends Error {
+  readonly limit: QueueLimit;
+
+  constructor(limit: QueueLimit) {
+    super('as many jobs wait as may');
+    this.limit = limit;
+  }
+}
 
 /** The same for a job whose file went. */
 class FileGone extends Error {
@@ -89,7 +89,7 @@ export function createQueueWriter(parts: RecorderParts, announcer: Announcer): Q
       }
       return result;
     } catch (error) {
-      if (error instanceof QueueFull) return { kind: 'queue-full' };
+      if (error instanceof QueueFull) return { kind: 'queue-full', limit: error.limit };
       if (error instanceof FileGone) return { kind: 'file-gone', sha256: error.sha256 };
       throw error;
     }
@@ -116,7 +116,8 @@ async function insert(
   }
   const files = [...new Set(job.files.map((file) => file.sha256))].sort();
   await claimFiles(tx, row.tenant, files);
-  if (!(await insertJob(tx, row, limits?.maxQueued ?? null))) throw new QueueFull();
+  const reached = await insertJob(tx, row, limits);
+  if (reached) throw new QueueFull(reached);
   await insertParts(tx, job, row, files);
   await insertEvent(tx, row, { type: 'queued' }, row.created_at);
   return { kind: 'queued', job: jobFromRow(row) };
@@ -128,49 +129,6 @@ async function insert(
  */
 async function claimFiles(tx: Db, tenant: string, files: readonly string[]): Promise<void> {
   for (const sha256 of files) if (!(await claimBlob(tx, { tenant, sha256 }))) throw new FileGone(sha256);
-}
-
-/** More than there are transactions at once: what those insert that a count did not see yet. */
-const UNSEEN = 1000;
-const LIMIT_KEY = 'queue-limit';
-
-/**
- * False when as many wait already. Where several processes insert at once, a count does not see what others have not
- * committed: far from the limit that is of no account, near it they go one by one. Those far from it hold the key
- * together, so that whoever goes alone has waited for their end and counts them.
- */
-async function insertJob(tx: Db, row: JobsTable, maxQueued: number | null): Promise<boolean> {
-  const unbound = { ...row, limit: undefined, farLimit: undefined };
-  if (maxQueued === null) return isInserted(await insertWithin(tx, unbound));
-  const far = { ...unbound, farLimit: maxQueued - UNSEEN };
-  if (maxQueued > UNSEEN && isInserted(await insertWithin(tx, far))) return true;
-  await lockKey(tx, LIMIT_KEY);
-  return isInserted(await insertWithin(tx, { ...unbound, limit: maxQueued }));
-}
-
-const isInserted = ({ numAffectedRows = 0n }: { readonly numAffectedRows?: bigint }): boolean =>
-  numAffectedRows > 0n;
-
-type Insertion = JobsTable & { readonly limit: number | undefined; readonly farLimit: number | undefined };
-
-/** One statement counts and inserts. */
-const insertWithin = statement((q, { limit, farLimit, ...row }: Insertion) => {
-  const names = Object.keys(row) as (keyof JobsTable)[];
-  let room = TRUE;
-  if (limit !== undefined) room = roomWithin(limit, TRUE);
-  if (farLimit !== undefined) room = roomWithin(farLimit, keyShared(q, LIMIT_KEY));
-  return q
-    .insertInto('jobs')
-    .columns(names)
-    .expression(q.selectNoFrom((eb) => names.map((name) => eb.val(row[name]).as(name))).where(room));
-});
-
-const TRUE: Expression<SqlBool> = sql<SqlBool>`1 = 1`;
-
-/** The key is only asked for where there is room: whoever got it inserts, and nobody has it who still waits for the lock. */
-function roomWithin(limit: number, keyIsShared: Expression<SqlBool>): Expression<SqlBool> {
-  return sql<SqlBool>`case when (select count(*) from jobs where status = 'PENDING') < ${limit}
-    then ${keyIsShared} else 1 = 0 end`;
 }
 
 const insertGraph = statement((q, row: JobGraphsTable) => q.insertInto('job_graphs').values(row));

@@ -7,16 +7,11 @@ import type { Output } from '../domain/output.ts';
 import type { Viewer } from '../domain/viewer.ts';
 import { createAnnouncer } from './announce.ts';
 import { type AttemptWriter, createAttemptWriter } from './attempt-writer.ts';
+import type { QueueLimits } from './insert-job.ts';
 import { createJobWriter, type JobWriter } from './job-writer.ts';
 import type { RecorderParts } from './job-writes.ts';
 import { createOutputWriter, type NewOutput } from './output-writer.ts';
-import {
-  createQueueWriter,
-  type IdempotencyRequest,
-  type NewJob,
-  type QueueLimits,
-  type QueueResult,
-} from './queue-writer.ts';
+import { createQueueWriter, type IdempotencyRequest, type NewJob, type QueueResult } from './queue-writer.ts';
 
 export interface Recorder extends AttemptWriter, JobWriter {
   /** Takes a job in, once per idempotency key; event queued. */

@@ -2,16 +2,22 @@
 import { needsKey, needsOf } from '../domain/capabilities.ts';
 import { fileRefsOf } from '../domain/file-refs.ts';
 import { hasEnded } from '../domain/job-states.ts';
+import type { LimitsOf } from '../domain/tenant-limits.ts';
 import type { Viewer } from '../domain/viewer.ts';
 import { assert } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
 import { findGraph, findJob } from '../store/jobs.ts';
 import type { Store } from '../store/open.ts';
+import type { QueueLimit } from './insert-job.ts';
 import type { QueueWriter } from './queue-writer.ts';
-import type { RetryResult } from './submission.ts';
+import type { QueueFull, RetryResult } from './submission.ts';
 
 /** When to come again after a full queue, in ms: a place becomes free whenever any job starts. */
-export const QUEUE_FULL_RETRY_MS = 5_000;
+const QUEUE_FULL_RETRY_MS = 5_000;
+
+export function queueFull(limit: QueueLimit): QueueFull {
+  return { kind: 'queue-full', limit, retryAfterMs: QUEUE_FULL_RETRY_MS };
+}
 
 export interface RetryParts {
   readonly store: Store;
@@ -19,10 +25,11 @@ export interface RetryParts {
   readonly clock: Clock;
   readonly ids: () => string;
   readonly config: { readonly maxQueuedJobs: number };
+  readonly limitsOf: LimitsOf;
 }
 
 export async function retryJob(parts: RetryParts, viewer: Viewer, jobId: string): Promise<RetryResult> {
-  const { store, recorder, clock, ids, config } = parts;
+  const { store, recorder, clock, ids, config, limitsOf } = parts;
   const job = await findJob(store.db, viewer, jobId);
   if (!job) return { kind: 'not-found' };
   if (!hasEnded(job.status)) return { kind: 'active', job };
@@ -42,9 +49,9 @@ export async function retryJob(parts: RetryParts, viewer: Viewer, jobId: string)
       retryOf: job.id,
     },
     undefined,
-    { maxQueued: config.maxQueuedJobs },
+    { maxQueued: config.maxQueuedJobs, maxQueuedOfTenant: limitsOf(viewer.tenant).maxQueued },
   );
-  if (queued.kind === 'queue-full') return { kind: 'queue-full', retryAfterMs: QUEUE_FULL_RETRY_MS };
+  if (queued.kind === 'queue-full') return queueFull(queued.limit);
   // The job named its files: it was removed since.
   if (queued.kind === 'file-gone') return { kind: 'not-found' };
   assert(queued.kind === 'queued', 'a submission without a key cannot meet another');

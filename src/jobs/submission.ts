@@ -1,6 +1,7 @@
 /** What a client hands in to have a job made, and every way it may end: the words of submit.ts and retry.ts. */
 import type { Job } from '../domain/job.ts';
 import type { JsonObject } from '../lib/json.ts';
+import type { QueueLimit } from './insert-job.ts';
 import type { Issue, SentValue } from './sources.ts';
 
 /** Durations in ms. `null` counts as absent, as GraphQL clients send it. */
@@ -40,6 +41,13 @@ export type FileRefusal =
   /** The disk is full: worth another try later. */
   | { readonly kind: 'storage-unavailable' };
 
+/** As many jobs wait as may. */
+export interface QueueFull {
+  readonly kind: 'queue-full';
+  readonly limit: QueueLimit;
+  readonly retryAfterMs: number;
+}
+
 export type SubmitResult =
   | { readonly kind: 'submitted'; readonly job: Job }
   | {
@@ -54,7 +62,7 @@ export type SubmitResult =
     }
   /** The key was used with another body; `job` is the one of that body, null when it was deleted since. */
   | { readonly kind: 'conflict'; readonly job: Job | null }
-  | { readonly kind: 'queue-full'; readonly retryAfterMs: number }
+  | QueueFull
   | FileRefusal;
 
 export type RetryResult =
@@ -62,4 +70,4 @@ export type RetryResult =
   | { readonly kind: 'not-found' }
   /** It has not ended yet. */
   | { readonly kind: 'active'; readonly job: Job }
-  | { readonly kind: 'queue-full'; readonly retryAfterMs: number };
+  | QueueFull;

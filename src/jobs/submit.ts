@@ -4,19 +4,21 @@
  */
 import { type Needs, needsKey, needsOf } from '../domain/capabilities.ts';
 import { fileRefsOf } from '../domain/file-refs.ts';
+import type { LimitsOf } from '../domain/tenant-limits.ts';
 import type { Viewer } from '../domain/viewer.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { findKey } from '../store/idempotency.ts';
-import { findJob, queueCounts } from '../store/jobs.ts';
+import { findJob } from '../store/jobs.ts';
 import type { Store } from '../store/open.ts';
 import type { WorkflowRegistry } from '../workflows/definition.ts';
 import { bodyHash } from './body-hash.ts';
 import { type Draft, draftOf, fillSlots } from './draft.ts';
 import type { FetchOptions } from './fetch-image.ts';
+import { type QueueLimits, reachedLimit } from './insert-job.ts';
 import { namesNothing, type Picture, PictureIntake } from './picture-intake.ts';
 import type { IdempotencyRequest, NewJob, QueueResult, QueueWriter } from './queue-writer.ts';
-import { QUEUE_FULL_RETRY_MS, retryJob } from './retry.ts';
+import { queueFull, retryJob } from './retry.ts';
 import { type FleetInventory, FleetInventoryReader, firstModel, missingEverywhere } from './runnable.ts';
 import type { RetryResult, SubmitRequest, SubmitResult } from './submission.ts';
 import { checkOptions, type SubmitOptions } from './submit-options.ts';
@@ -40,6 +42,7 @@ export interface SubmitterParts {
   /** Numbers in [0, 1). */
   readonly random: () => number;
   readonly config: SubmitConfig;
+  readonly limitsOf: LimitsOf;
   readonly logger: Logger;
   /** How picture URLs are resolved and which addresses may be reached; default: the public internet. */
   readonly fetch?: Partial<Pick<FetchOptions, 'resolve' | 'isAllowed' | 'timeoutMs'>>;
@@ -92,7 +95,7 @@ class SubmitSteps {
     if (!checked.ok) return checked.refusal;
     const earlier = await this.#earlier(viewer, accepted.options);
     // A repeated request is answered with its job, whatever became of the fleet or the queue since.
-    const refusal = earlier ? null : await this.#admit(accepted.draft, fleet);
+    const refusal = earlier ? null : await this.#admit(viewer, accepted.draft, fleet);
     if (refusal) return refusal;
     const received = await this.#intake.receive(viewer, checked.ready);
     if (!received.ok) return received.refusal;
@@ -119,14 +122,14 @@ class SubmitSteps {
     return findKey(store.db, viewer.tenant, idempotencyKey, clock.now());
   }
 
-  async #admit(draft: Draft, fleet: FleetInventory): Promise<SubmitResult | null> {
+  async #admit(viewer: Viewer, draft: Draft, fleet: FleetInventory): Promise<SubmitResult | null> {
     const missing = missingEverywhere(needsOf(draft.graph), fleet);
     if (missing)
       return { kind: 'not-runnable', missingNodeTypes: missing.nodeTypes, missingModels: missing.models };
     // The recorder decides; looking here too spares a full gateway the bytes of what it cannot take.
     if (draft.slots.length === 0) return null;
-    const { pending } = await queueCounts(this.#parts.store.db);
-    return pending >= this.#parts.config.maxQueuedJobs ? queueFull : null;
+    const reached = await reachedLimit(this.#parts.store.db, viewer.tenant, this.#limits(viewer));
+    return reached && queueFull(reached);
   }
 
   async #makeJob(
@@ -178,8 +181,8 @@ class SubmitSteps {
     job: NewJob,
     key: IdempotencyRequest | undefined,
   ): Promise<SubmitResult | FileGone> {
-    const { recorder, config, logger } = this.#parts;
-    const queued = await recorder.queue(viewer, job, key, { maxQueued: config.maxQueuedJobs });
+    const { recorder, logger } = this.#parts;
+    const queued = await recorder.queue(viewer, job, key, this.#limits(viewer));
     switch (queued.kind) {
       case 'queued':
         logger.info({ job: job.id, workflow: job.workflow }, 'job queued');
@@ -189,14 +192,17 @@ class SubmitSteps {
       case 'conflict':
         return { kind: 'conflict', job: queued.job };
       case 'queue-full':
-        return queueFull;
+        return queueFull(queued.limit);
       case 'file-gone':
         return queued;
     }
+  }
+
+  #limits({ tenant }: Viewer): QueueLimits {
+    const { config, limitsOf } = this.#parts;
+    return { maxQueued: config.maxQueuedJobs, maxQueuedOfTenant: limitsOf(tenant).maxQueued };
   }
 }
 
 type FileGone = Extract<QueueResult, { kind: 'file-gone' }>;
 type EarlierJob = NonNullable<Awaited<ReturnType<typeof findKey>>>;
-
-const queueFull = { kind: 'queue-full', retryAfterMs: QUEUE_FULL_RETRY_MS } as const;

@@ -22,6 +22,8 @@ export interface Scheduler extends Service {
   healthy(): boolean;
   /** From now on it starts no attempt; those that run go on. A stop follows. */
   hold(): void;
+  /** Something that its loop hears nothing of has changed: it plans again. */
+  wake(): void;
 }
 
 export function createScheduler(options: SchedulerOptions): Scheduler {
@@ -82,6 +84,10 @@ class FleetScheduler implements Scheduler {
 
   hold(): void {
     this.#held = true;
+  }
+
+  wake(): void {
+    this.#loop.wake();
   }
 
   /** Leads when it resolves, or stands by while another process leads. */

@@ -124,7 +124,7 @@ describe.each(ENGINES)('on %s', (engine) => {
       const blocking = await bench.waiting();
       const request = { key: 'k', bodyHash: 'h' };
       const submit = (id: string) => bench.recorder.queue(alice, newJob(id), request, { maxQueued: 1 });
-      expect(await submit('first')).toEqual({ kind: 'queue-full' });
+      expect(await submit('first')).toEqual({ kind: 'queue-full', limit: { of: 'all', max: 1 } });
       await bench.recorder.cancel(alice, blocking);
       expect(await submit('second')).toMatchObject({ kind: 'queued', job: { id: 'second' } });
     });

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import sharp from 'sharp';
 import type { Inventory } from '../../src/domain/capabilities.ts';
+import { sameForAll } from '../../src/domain/tenant-limits.ts';
 import { defaultViewer } from '../../src/domain/viewer.ts';
 import { MemoryBus } from '../../src/events/memory-bus.ts';
 import { createRecorder, type Recorder } from '../../src/jobs/recorder.ts';
@@ -64,6 +65,7 @@ export async function openRig(engine: EngineName = 'SQLite'): Promise<Rig> {
   const parts: SubmitterParts = {
     ...{ store, recorder, uploads, clock, ids, config, logger },
     workflows: () => workflows,
+    limitsOf: sameForAll,
     random: () => 0.25,
   };
   return {

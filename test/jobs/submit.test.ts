@@ -410,7 +410,8 @@ describe.each(ENGINES)('on %s', (engine) => {
     it('says when to come again, and takes no bytes', async () => {
       const full = rig.submitterWith({ config: { ...config, maxQueuedJobs: 1 } });
       expect(await full.submit(viewer, cat)).toMatchObject({ kind: 'submitted' });
-      expect(await full.submit(viewer, cat)).toEqual({ kind: 'queue-full', retryAfterMs: 5_000 });
+      const limit = { of: 'all', max: 1 };
+      expect(await full.submit(viewer, cat)).toEqual({ kind: 'queue-full', limit, retryAfterMs: 5_000 });
       const image = { upload: fileOf(await picture(1)) };
       expect(await full.submit(viewer, { workflow: 'upscaleImage', inputs: { image } })).toMatchObject({
         kind: 'queue-full',

@@ -10,6 +10,7 @@ import { needsKey, needsOf } from '../../src/domain/capabilities.ts';
 import type { Graph } from '../../src/domain/graph.ts';
 import type { Instance } from '../../src/domain/instance.ts';
 import type { Job } from '../../src/domain/job.ts';
+import { sameForAll } from '../../src/domain/tenant-limits.ts';
 import { defaultViewer } from '../../src/domain/viewer.ts';
 import { MemoryBus } from '../../src/events/memory-bus.ts';
 import { globalId } from '../../src/graphql/global-id.ts';
@@ -99,7 +100,13 @@ export async function startGateway(
     limits: options.limits ?? {},
     recorder,
     uploads,
-    submitter: createSubmitter({ ...ground, recorder, uploads, workflows: () => workflows }),
+    submitter: createSubmitter({
+      ...ground,
+      recorder,
+      uploads,
+      workflows: () => workflows,
+      limitsOf: sameForAll,
+    }),
     retention,
     waiter: createWaiter(ground),
     workflows: () => workflows,

@@ -32,6 +32,11 @@ export function retriesReason(lane: Lane, recent: RecentDispatches, percent: num
   return `much fails at the moment, so repeated attempts are limited to ${percent} % of all`;
 }
 
+/** Jobs of a tenant that has as many at work as it may have; null for no such limit. */
+export function tenantReason(running: number, most: number | null): string | null {
+  return most === null || running < most ? null : `as many jobs of its owner run at once as may (${most})`;
+}
+
 export const STORAGE_AWAY = 'the storage of the gateway does not answer';
 
 /** Jobs that take files, while these cannot be read. */

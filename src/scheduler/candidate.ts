@@ -48,10 +48,15 @@ export function isThere({ answering, health }: Candidate): boolean {
   return answering && (health === 'HEALTHY' || health === 'DEGRADED');
 }
 
+/** It takes part in the work, though it may be busy at the moment. */
+export function takesPart(candidate: Candidate): boolean {
+  return isUp(candidate) && !candidate.draining && !candidate.stuck;
+}
+
 /** May be sent work now, if it has a free place. */
 export function isOpen(candidate: Candidate): boolean {
-  const { draining, stuck, isolated, resting } = candidate;
-  return isUp(candidate) && !draining && !stuck && !isolated && !resting;
+  const { isolated, resting, stale } = candidate;
+  return takesPart(candidate) && !isolated && !resting && !stale;
 }
 
 /** Prompts on it, whoever's they are. */

@@ -9,7 +9,7 @@ import { STORAGE_AWAY } from './blocked-reason.ts';
 import { Comebacks } from './comebacks.ts';
 import { DoubtfulPlaces } from './doubtful-places.ts';
 import { EVEN_SHARES } from './fair-share.ts';
-import { fullNameOf, laneOf } from './lane.ts';
+import { laneOf } from './lane.ts';
 import type { Learning } from './learning.ts';
 import { type PlaceParts, placeJob } from './place-job.ts';
 import { type Assignment, type Plan, plan } from './planner.ts';
@@ -35,7 +35,7 @@ export interface DispatcherParts extends PlaceParts {
   readonly begin: (placed: Adopted) => void;
 }
 
-type Carried = Pick<Plan, 'cursor' | 'shares' | 'held'>;
+type Carried = Pick<Plan, 'cursor' | 'shares' | 'whyHeld'>;
 
 export class Dispatcher {
   readonly #parts: DispatcherParts;
@@ -45,7 +45,7 @@ export class Dispatcher {
   readonly #doubtful: DoubtfulPlaces;
   /** Jobs that are being given a place, and whether they were canceled meanwhile: no run stands for them yet. */
   readonly #placing = new Map<string, 'wanted' | 'not wanted'>();
-  #last: Carried = { cursor: 0, shares: EVEN_SHARES, held: new Map() };
+  #last: Carried = { cursor: 0, shares: EVEN_SHARES, whyHeld: () => null };
 
   constructor(parts: DispatcherParts, term: number) {
     this.#parts = parts;
@@ -87,7 +87,7 @@ export class Dispatcher {
   whyWaiting(job: PendingJob): string | null {
     if (job.fileCount > 0 && this.#parts.storageWatch.isAway) return STORAGE_AWAY;
     if (job.notBefore > this.#parts.clock.now()) return 'an attempt failed, and the next one was not due yet';
-    return this.#last.held.get(fullNameOf(laneOf(job))) ?? null;
+    return this.#last.whyHeld(laneOf(job));
   }
 
   /** When an instance that came back may get its first job (monotonic ms); null when none waits. */
@@ -132,7 +132,7 @@ export class Dispatcher {
     begin(placed);
   }
 
-  async #place({ jobId, instanceId, slot, isRetry }: Assignment): Promise<void> {
+  async #place({ jobId, instanceId, slot, isRetry, overtakes }: Assignment): Promise<void> {
     const { fleet, line, news, ids } = this.#parts;
     const job = line.queue.get(jobId);
     const member = fleet.member(instanceId);
@@ -144,9 +144,11 @@ export class Dispatcher {
     try {
       const subject = await placeJob(this.#parts, placement, this.#term);
       const canceled = this.#placing.get(jobId) === 'not wanted';
-      if (subject) this.#begin({ subject, canceled }, isRetry);
-      // canceled before, or the place is still taken: its row tells
-      else line.note(jobId);
+      if (subject) {
+        line.queue.overtake(overtakes);
+        this.#begin({ subject, canceled }, isRetry);
+        // canceled before, or the place is still taken: its row tells
+      } else line.note(jobId);
     } catch (error) {
       this.#doubtful.add({ ...placement, isRetry });
       throw error;

@@ -1,12 +1,15 @@
 /**
- * Waiting jobs that can be held back for the same reason: of one tenant, with the same needs, and alike in what their
- * earlier attempts ask for. What holds up one lane never holds up another.
+ * Waiting jobs that can be held back for the same reason and are served first in, first out: of one tenant, priority and
+ * workflow, with the same needs, and alike in what their earlier attempts ask for. What holds up one lane never holds up
+ * another.
  */
 import type { PendingJob } from '../store/jobs.ts';
+import type { Work } from './estimates.ts';
 
-export interface Lane {
+export interface Lane extends Work {
   readonly tenant: string;
-  readonly needsKey: string;
+  /** As submitted: of such a lane the first job has always waited longest, and counts highest. */
+  readonly priority: number;
   /** An attempt failed and was charged: the next one needs a place in the retry budget. */
   readonly isRetry: boolean;
   /** An instance went down with it: it runs on an instance with no other prompt. */
@@ -18,20 +21,16 @@ export interface Lane {
 }
 
 export function laneOf(job: PendingJob): Lane {
-  const { tenant, needsKey, chargedAttempts, crashes, lastInstanceId, fileCount } = job;
+  const { tenant, priority, workflow, needsKey, chargedAttempts, crashes, lastInstanceId, fileCount } = job;
   const isRetry = chargedAttempts > 0;
   const isSuspect = crashes > 0;
   const avoids = isRetry || isSuspect ? lastInstanceId : null;
-  return { tenant, needsKey, isRetry, isSuspect, avoids, takesFiles: fileCount > 0 };
+  return { tenant, priority, workflow, needsKey, isRetry, isSuspect, avoids, takesFiles: fileCount > 0 };
 }
 
-/** Names the lane among those of its tenant. */
-export function nameOf({ needsKey, isRetry, isSuspect, avoids, takesFiles }: Lane): string {
+/** Names the job's lane among those of its tenant and priority. */
+export function laneNameOf(job: PendingJob): string {
+  const { needsKey, workflow, isRetry, isSuspect, avoids, takesFiles } = laneOf(job);
   const words = [isRetry ? ' retry' : '', isSuspect ? ' suspect' : '', takesFiles ? ' files' : ''];
-  return `${needsKey}${words.join('')}${avoids === null ? '' : ` ${avoids}`}`;
-}
-
-/** Names the lane among all. */
-export function fullNameOf(lane: Lane): string {
-  return `${lane.tenant}\n${nameOf(lane)}`;
+  return `${needsKey}${words.join('')}\n${workflow}\n${avoids ?? ''}`;
 }

@@ -1,16 +1,11 @@
 /**
- * The jobs that wait, in memory, kept in the order they are served: priority 10 to 1, within a level by arrival. Jobs that
- * can be held back for one reason stand in a lane of their own, so that a lane which must wait costs nothing to skip and
- * holds up no other. Jobs that back off after a failed attempt are set aside until they are due. A copy of rows: the
- * scheduler keeps it fresh.
+ * The jobs that wait, in memory. Those whose turn may come stand in streams (streams.ts); those that back off after a failed
+ * attempt are set aside until they are due. A copy of rows: the scheduler keeps it fresh. Only how often a job was overtaken
+ * is nowhere else; who leads next counts anew.
  */
 import type { PendingJob } from '../store/jobs.ts';
-import { type Lane, laneOf, nameOf } from './lane.ts';
-
-/** Negative when `a` is served before `b`; never 0 for two jobs. */
-export function servedBefore(a: PendingJob, b: PendingJob): number {
-  return b.priority - a.priority || a.createdAt - b.createdAt || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
-}
+import type { Lane } from './lane.ts';
+import { type Line, type Stream, Streams } from './streams.ts';
 
 /** A job whose turn it is. */
 export interface Turn {
@@ -18,30 +13,14 @@ export interface Turn {
   readonly lane: Lane;
 }
 
-/** One walk over the waiting jobs in serving order; it changes nothing. */
-export interface QueueWalk {
-  /**
-   * The next job whose lane is not in `skipped`; the same answer until `pass` is called. Of one tenant it is always the one
-   * served first; `between` decides between tenants, else that rule holds there too.
-   */
-  peek(skipped: ReadonlySet<Lane>, between?: (a: PendingJob, b: PendingJob) => number): Turn | null;
-  /** Steps over the job that `peek` answered. */
-  pass(turn: Turn): void;
-}
-
-interface Line extends Lane {
-  readonly name: string;
-  /** Sorted; never empty between two calls. */
-  readonly jobs: PendingJob[];
-}
-
 /** Whoever could not end an overdue job tries again after this long, not at every look. */
 const OVERDUE_AGAIN_MS = 1000;
 
 export class PendingQueue {
   readonly #jobs = new Map<string, PendingJob>();
-  /** Tenant to name of the lane to its due jobs; nothing empty. */
-  readonly #tenants = new Map<string, Map<string, Line>>();
+  readonly #streams = new Streams();
+  /** How often jobs were overtaken; absent means never. */
+  readonly #overtaken = new Map<string, number>();
   readonly #setAside = new Map<string, PendingJob>();
   readonly #withDeadline = new Map<string, PendingJob>();
   /** Lower bounds, so that nobody looks through 100,000 jobs to find that none is due. */
@@ -66,7 +45,7 @@ export class PendingQueue {
 
   /** Puts a job in, or replaces what is known of it. */
   put(job: PendingJob, now: number): void {
-    this.remove(job.id);
+    this.#take(job.id);
     this.#jobs.set(job.id, job);
     if (job.deadlineAt !== null) {
       this.#withDeadline.set(job.id, job);
@@ -75,22 +54,22 @@ export class PendingQueue {
     if (job.notBefore > now) {
       this.#setAside.set(job.id, job);
       this.#soonestDue = Math.min(this.#soonestDue, job.notBefore);
-    } else this.#line(job);
+    } else this.#streams.add(job);
   }
 
   remove(id: string): void {
-    const job = this.#jobs.get(id);
-    if (!job) return;
-    this.#jobs.delete(id);
-    this.#withDeadline.delete(id);
-    if (this.#setAside.delete(id)) return;
-    const lines = this.#tenants.get(job.tenant);
-    const line = lines?.get(nameOf(laneOf(job)));
-    if (!lines || !line) return;
-    const at = position(line.jobs, job);
-    if (line.jobs[at]?.id === id) line.jobs.splice(at, 1);
-    if (line.jobs.length === 0) lines.delete(line.name);
-    if (lines.size === 0) this.#tenants.delete(job.tenant);
+    this.#take(id);
+    this.#overtaken.delete(id);
+  }
+
+  /** Others went where these could have gone, and whose turn was before. Those that wait no longer are passed by. */
+  overtake(ids: Iterable<string>): void {
+    for (const id of ids) if (this.#jobs.has(id)) this.#overtaken.set(id, this.overtaken(id) + 1);
+  }
+
+  /** How often the waiting job was overtaken. */
+  overtaken(id: string): number {
+    return this.#overtaken.get(id) ?? 0;
   }
 
   /** Lets the jobs that are due by now take their place in line. */
@@ -101,7 +80,7 @@ export class PendingQueue {
       if (job.notBefore > now) this.#soonestDue = Math.min(this.#soonestDue, job.notBefore);
       else {
         this.#setAside.delete(job.id);
-        this.#line(job);
+        this.#streams.add(job);
       }
     }
   }
@@ -123,80 +102,41 @@ export class PendingQueue {
     return Number.isFinite(at) ? at : null;
   }
 
+  /** The due jobs, as order-walk.ts reads them. */
+  streams(): Iterable<Stream> {
+    return this.#streams.all();
+  }
+
+  /** The same, but as they are now, whoever comes and goes. */
+  frozenStreams(): Stream[] {
+    return this.#streams.copy();
+  }
+
   /** Lanes that have a due job waiting. */
-  lanes(): Lane[] {
-    return [...this.#tenants.values()].flatMap((lines) => [...lines.values()]);
+  lanes(): Line[] {
+    return this.#streams.lines();
+  }
+
+  /** Lanes of a class of needs that have a due job waiting. */
+  lanesOf(needsKey: string): Line[] {
+    return this.#streams.linesOf(needsKey);
   }
 
   /** Classes of needs that have a due job waiting. */
   classes(): string[] {
-    return [...new Set(this.lanes().map((lane) => lane.needsKey))];
+    return this.#streams.classes();
   }
 
-  /** How many due jobs of the lane wait. */
-  waiting(lane: Lane): number {
-    return this.#tenants.get(lane.tenant)?.get(nameOf(lane))?.jobs.length ?? 0;
+  /** How many due jobs of the class wait. */
+  waitingOf(needsKey: string): number {
+    return this.#streams.waitingOf(needsKey);
   }
 
-  walk(): QueueWalk {
-    const passed = new Map<Lane, number>();
-    return {
-      peek: (skipped, between = servedBefore) => {
-        let best: Turn | null = null;
-        for (const lines of this.#tenants.values()) {
-          const first = firstOf(lines.values(), skipped, passed);
-          if (first && (!best || between(first.job, best.job) < 0)) best = first;
-        }
-        return best;
-      },
-      pass: ({ lane }) => {
-        passed.set(lane, (passed.get(lane) ?? 0) + 1);
-      },
-    };
+  #take(id: string): void {
+    const job = this.#jobs.get(id);
+    if (!job) return;
+    this.#jobs.delete(id);
+    this.#withDeadline.delete(id);
+    if (!this.#setAside.delete(id)) this.#streams.remove(job);
   }
-
-  #line(job: PendingJob): void {
-    const lane = laneOf(job);
-    const name = nameOf(lane);
-    let lines = this.#tenants.get(job.tenant);
-    if (!lines) {
-      lines = new Map();
-      this.#tenants.set(job.tenant, lines);
-    }
-    const line = lines.get(name);
-    if (!line) lines.set(name, { ...lane, name, jobs: [job] });
-    else line.jobs.splice(position(line.jobs, job), 0, job);
-  }
-}
-
-/** The job of one tenant that is served first. */
-function firstOf(
-  lines: Iterable<Line>,
-  skipped: ReadonlySet<Lane>,
-  passed: ReadonlyMap<Lane, number>,
-): Turn | null {
-  let job: PendingJob | undefined;
-  let lane: Line | undefined;
-  for (const line of lines) {
-    const head = skipped.has(line) ? undefined : line.jobs[passed.get(line) ?? 0];
-    if (!head || (job && servedBefore(job, head) < 0)) continue;
-    job = head;
-    lane = line;
-  }
-  return job && lane ? { job, lane } : null;
-}
-
-/** Where the job stands, or would stand, in a sorted line. The end is tried first, as most jobs arrive there. */
-function position(line: readonly PendingJob[], job: PendingJob): number {
-  const last = line.at(-1);
-  if (last && servedBefore(last, job) < 0) return line.length;
-  let low = 0;
-  let high = line.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const there = line[middle];
-    if (there && servedBefore(there, job) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -6,7 +6,7 @@ import type { EventBus } from '../events/bus.ts';
 import type { PendingJob } from '../store/jobs.ts';
 import { setBlocked } from '../store/needs.ts';
 import type { Db } from '../store/open.ts';
-import type { Lane } from './lane.ts';
+import { OrderWalk, PLAIN_ORDER } from './order-walk.ts';
 import type { PendingQueue } from './pending-queue.ts';
 
 const PLACES_EVERY_MS = 2000;
@@ -63,11 +63,9 @@ export class QueueNews {
   }
 
   #tell(concerned: (job: PendingJob) => boolean, at: number): void {
-    const walk = this.#queue.walk();
-    const nothing = new Set<Lane>();
+    const walk = new OrderWalk(this.#queue.streams(), PLAIN_ORDER);
     let told = 0;
-    for (let turn = walk.peek(nothing); turn && told < TOLD_AT_ONCE; turn = walk.peek(nothing)) {
-      walk.pass(turn);
+    for (let turn = walk.next(); turn && told < TOLD_AT_ONCE; turn = walk.next()) {
       if (!concerned(turn.job)) continue;
       const { id: jobId, tenant, seq } = turn.job;
       this.#bus.publish({ kind: 'job', jobId, tenant, seq, at, change: { type: 'queue' } });

@@ -4,9 +4,12 @@ import {
   isolationReason,
   retriesReason,
   storageReason,
+  tenantReason,
 } from '../../src/scheduler/blocked-reason.ts';
 import type { Candidate } from '../../src/scheduler/candidate.ts';
+import { laneOf } from '../../src/scheduler/lane.ts';
 import { candidate as plain } from './candidate.ts';
+import { pendingJob } from './pending-job.ts';
 
 const NEEDS = { nodeTypes: ['SaveImage', 'Rembg'], models: ['x.safetensors'] };
 const FULL = { nodeTypes: ['SaveImage', 'Rembg'], models: [{ kind: 'checkpoints', name: 'x.safetensors' }] };
@@ -80,14 +83,7 @@ describe('the reason a class of jobs is left waiting', () => {
 });
 
 describe('the reason a lane is held back', () => {
-  const lane = {
-    tenant: 't',
-    needsKey: 'key',
-    isRetry: false,
-    isSuspect: false,
-    avoids: null,
-    takesFiles: false,
-  };
+  const lane = laneOf(pendingJob({ id: 'j', tenant: 't', needsKey: 'key' }));
   const recent = { all: 40, retries: 4 };
 
   it('names the limit of repeated attempts, once it is reached and to those alone', () => {
@@ -104,6 +100,12 @@ describe('the reason a lane is held back', () => {
     expect(storageReason(files, true)).toBe('the storage of the gateway does not answer');
     expect(storageReason(files, false)).toBeNull();
     expect(storageReason(lane, true)).toBeNull();
+  });
+
+  it('names the cap of the tenant, once it is reached', () => {
+    expect(tenantReason(2, 2)).toBe('as many jobs of its owner run at once as may (2)');
+    expect(tenantReason(1, 2)).toBeNull();
+    expect(tenantReason(9, null)).toBeNull();
   });
 
   it('says that a suspect waits for an empty instance, unless it merely waits for a place', () => {

@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EVEN_SHARES, FairShare, type Shares } from '../../src/scheduler/fair-share.ts';
-import { servedBefore } from '../../src/scheduler/pending-queue.ts';
+import { laneOf } from '../../src/scheduler/lane.ts';
+import { type OrderRules, OrderWalk, PLAIN_ORDER } from '../../src/scheduler/order-walk.ts';
+import { PendingQueue, type Turn } from '../../src/scheduler/pending-queue.ts';
 import type { PendingJob } from '../../src/store/jobs.ts';
-import { pendingJob } from './pending-job.ts';
+import { pendingJob, servedBefore } from './pending-job.ts';
 import { PlanWorld } from './plan-world.ts';
 
 function jobsOf(tenant: string, count: number, createdAt: number): PendingJob[] {
@@ -31,24 +33,27 @@ function p95(values: readonly number[]): number {
   return sorted[Math.ceil(sorted.length * 0.95) - 1] ?? 0;
 }
 
-/** The order in which jobs are served one by one. */
-function order(jobs: readonly PendingJob[]): PendingJob[] {
+/** The order in which jobs are served one by one, each plan beginning where the last one ended. */
+function order(jobs: readonly PendingJob[], rules: Partial<OrderRules> = {}): PendingJob[] {
+  const queue = queueOf(jobs);
   let shares: Shares = EVEN_SHARES;
-  let left = [...jobs];
   const served: PendingJob[] = [];
-  while (left.length > 0) {
-    const heads = [...new Set(left.map((job) => job.tenant))].map(
-      (tenant) => left.filter((job) => job.tenant === tenant).sort(servedBefore)[0] as PendingJob,
-    );
-    // as the plan does it: what one leaves behind is where the next one starts
-    const share = new FairShare(shares);
-    const next = heads.sort(share.between)[0] as PendingJob;
-    share.dispatched(next);
+  while (queue.size > 0) {
+    const all = { ...PLAIN_ORDER, ...rules, shares };
+    const share = new FairShare(all);
+    const turn = new OrderWalk(queue.streams(), all).next() as Turn;
+    share.dispatched(turn, true);
     shares = share.result();
-    served.push(next);
-    left = left.filter((job) => job !== next);
+    served.push(turn.job);
+    queue.remove(turn.job.id);
   }
   return served;
+}
+
+function queueOf(jobs: readonly PendingJob[]): PendingQueue {
+  const queue = new PendingQueue();
+  for (const job of jobs) queue.put(job, 0);
+  return queue;
 }
 
 describe('fair turns between tenants', () => {
@@ -160,12 +165,13 @@ describe('fair turns between tenants', () => {
   it('remember only tenants that are ahead of others', () => {
     let shares: Shares = EVEN_SHARES;
     for (let n = 0; n < 1000; n++) {
-      const share = new FairShare(shares);
+      const share = new FairShare({ ...PLAIN_ORDER, shares });
       for (const tenant of [`t${n}`, 'steady', 'steady']) {
-        share.dispatched(pendingJob({ id: `${tenant}${n}`, tenant }));
+        const job = pendingJob({ id: `${tenant}${n}`, tenant });
+        share.dispatched({ job, lane: laneOf(job) }, true);
       }
       shares = share.result();
     }
-    expect(shares.get(5)?.next.size).toBeLessThanOrEqual(2);
+    expect(shares.ahead.size).toBeLessThanOrEqual(2);
   });
 });

@@ -21,3 +21,8 @@ export function pendingJob(fields: Partial<PendingJob> & { readonly id: string }
     ...fields,
   };
 }
+
+/** The order among equal tenants: priority as submitted, then arrival. */
+export function servedBefore(a: PendingJob, b: PendingJob): number {
+  return b.priority - a.priority || a.createdAt - b.createdAt || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+}

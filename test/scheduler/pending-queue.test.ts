@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { NO_LIMITS } from '../../src/domain/tenant-limits.ts';
 import { type Lane, laneOf } from '../../src/scheduler/lane.ts';
-import { PendingQueue, servedBefore } from '../../src/scheduler/pending-queue.ts';
+import { OrderWalk, PLAIN_ORDER } from '../../src/scheduler/order-walk.ts';
+import { PendingQueue } from '../../src/scheduler/pending-queue.ts';
 import type { PendingJob } from '../../src/store/jobs.ts';
-import { pendingJob } from './pending-job.ts';
+import { pendingJob, servedBefore } from './pending-job.ts';
 
 const NOW = 1000;
 const job = fc
@@ -24,15 +26,18 @@ const command = fc.oneof(
   fc.integer({ min: 0, max: 30 }).map((n) => ({ remove: `j${n}` })),
 );
 
+/** No tenant is ever noticeably ahead of another. */
+const HARDLY = () => ({ ...NO_LIMITS, weight: Number.POSITIVE_INFINITY });
+
 /** The jobs in serving order, without those of lanes that `held` names. */
 function drain(queue: PendingQueue, held: (lane: Lane) => boolean = () => false): string[] {
-  const skipped = new Set(queue.lanes().filter(held));
-  const walk = queue.walk();
+  const walk = new OrderWalk(
+    queue.streams(),
+    { ...PLAIN_ORDER, limitsOf: HARDLY },
+    ({ lane }) => !held(lane),
+  );
   const ids: string[] = [];
-  for (let turn = walk.peek(skipped); turn; turn = walk.peek(skipped)) {
-    ids.push(turn.job.id);
-    walk.pass(turn);
-  }
+  for (let turn = walk.next(); turn; turn = walk.next()) ids.push(turn.job.id);
   return ids;
 }
 
@@ -64,8 +69,14 @@ describe('the queue of waiting jobs', () => {
           expect(drain(queue, held)).toEqual(due.filter((it) => !held(laneOf(it))).map((it) => it.id));
         }
         expect(queue.size).toBe(model.size);
-        const standing = queue.lanes().reduce((sum, lane) => sum + queue.waiting(lane), 0);
-        expect(standing).toBe(due.length);
+        expect(queue.lanes().reduce((sum, lane) => sum + lane.jobs.length, 0)).toBe(due.length);
+        for (const needsKey of ['a', 'b', 'c']) {
+          const ofClass = due.filter((it) => it.needsKey === needsKey);
+          expect(queue.waitingOf(needsKey)).toBe(ofClass.length);
+          expect(queue.lanesOf(needsKey).reduce((sum, lane) => sum + lane.jobs.length, 0)).toBe(
+            ofClass.length,
+          );
+        }
         expect(new Set(queue.classes())).toEqual(new Set(due.map((it) => it.needsKey)));
         const changes = all.flatMap((it) => [
           ...(it.notBefore > NOW + later ? [it.notBefore] : []),
@@ -96,5 +107,29 @@ describe('the queue of waiting jobs', () => {
     queue.remove('late');
     expect(queue.overdue(NOW + 2000)).toEqual([]);
     expect(queue.nextChangeAt()).toBeNull();
+  });
+
+  it('remembers how often a waiting job was overtaken until it leaves, whatever is learnt of it meanwhile', () => {
+    const queue = new PendingQueue();
+    queue.put(pendingJob({ id: 'a' }), NOW);
+    queue.overtake(['a', 'gone']);
+    queue.overtake(['a']);
+    queue.put(pendingJob({ id: 'a', notBefore: NOW + 1 }), NOW);
+    queue.ripen(NOW + 1);
+    expect(queue.overtaken('a')).toBe(2);
+    expect(queue.overtaken('gone')).toBe(0);
+    queue.remove('a');
+    queue.put(pendingJob({ id: 'a' }), NOW);
+    expect(queue.overtaken('a')).toBe(0);
+  });
+
+  it('gives a copy of its streams that stays as it was', () => {
+    const queue = new PendingQueue();
+    for (const id of ['a', 'b']) queue.put(pendingJob({ id }), NOW);
+    const frozen = queue.frozenStreams();
+    queue.remove('a');
+    queue.put(pendingJob({ id: 'c', tenant: 'other' }), NOW);
+    const walk = new OrderWalk(frozen, PLAIN_ORDER);
+    expect([walk.next()?.job.id, walk.next()?.job.id, walk.next()]).toEqual(['a', 'b', null]);
   });
 });

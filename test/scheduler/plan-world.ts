@@ -72,11 +72,12 @@ export class PlanWorld {
     );
     this.#cursor = cursor;
     this.#shares = shares;
-    return assignments.map(({ jobId, instanceId, slot, isRetry }) => {
+    return assignments.map(({ jobId, instanceId, slot, isRetry, overtakes }) => {
       const job = this.queue.get(jobId) as PendingJob;
       const placed = { job, instanceId, slot, at: this.now };
       expect(isOpen(candidates.find(({ id }) => id === instanceId) as Candidate)).toBe(true);
       this.queue.remove(jobId);
+      this.queue.overtake(overtakes);
       this.#count.add(this.now, isRetry);
       this.running.push(placed);
       this.dispatched.push(placed);

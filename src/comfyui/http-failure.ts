@@ -38,6 +38,14 @@ const NEVER_CONNECTED = new Set([
   'EADDRNOTAVAIL',
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
+/** No certificate of the other side is known to be good for its name. */
+const UNTRUSTED = /^(UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|CERT_UNTRUSTED|INVALID_CA)/;
+const OTHER_NAME = /^(ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH)/;
+const SPEAKS_NO_TLS = /^(ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG)/;
+/** The handshake came to nothing, so nothing was sent. */
+const NO_TLS = new RegExp(
+  `${UNTRUSTED.source}|${OTHER_NAME.source}|${SPEAKS_NO_TLS.source}|^(CERT_|ERR_TLS_)`,
+);
 const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT']);
 const UNREADABLE = new Set(['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'UND_ERR_HEADERS_OVERFLOW']);
 
@@ -52,9 +60,7 @@ export function failureOfError(error: unknown): HttpFailure {
 
 function reasonOf(codes: readonly string[]): HttpFailureReason {
   const any = (set: ReadonlySet<string>): boolean => codes.some((code) => set.has(code));
-  if (any(NEVER_CONNECTED) || codes.some((code) => /^(CERT_|ERR_TLS_|DEPTH_ZERO|SELF_SIGNED)/.test(code))) {
-    return 'refused';
-  }
+  if (any(NEVER_CONNECTED) || codes.some((code) => NO_TLS.test(code))) return 'refused';
   if (any(TIMEOUTS)) return 'timeout';
   return any(UNREADABLE) ? 'malformed' : 'reset';
 }
@@ -65,6 +71,39 @@ function reasonOf(codes: readonly string[]): HttpFailureReason {
  */
 export function nobodyListens(failure: HttpFailure): boolean {
   return failure.reason === 'refused' && failure.message === 'ECONNREFUSED';
+}
+
+/** For `lastError`, one line: what happened, and what to do about it where that is known. */
+export function describeFailure(failure: HttpFailure): string {
+  switch (failure.reason) {
+    case 'refused':
+      return describeRefusal(failure.message);
+    case 'timeout':
+      return 'no answer in time';
+    case 'status':
+      return `answered with status ${failure.status ?? 0}${adviceOnStatus(failure.status ?? 0)}`;
+    default:
+      return `${failure.reason}: ${failure.message}`;
+  }
+}
+
+function describeRefusal(code: string): string {
+  if (UNTRUSTED.test(code))
+    return `its certificate is not trusted (${code}): name the CA that signed it in NODE_EXTRA_CA_CERTS`;
+  if (OTHER_NAME.test(code))
+    return `its certificate is for another host name than that of its address (${code})`;
+  if (code.startsWith('CERT_')) return `its certificate is not good (${code})`;
+  if (SPEAKS_NO_TLS.test(code)) return `it does not speak TLS there (${code}): try http:// in its address`;
+  if (code === 'ENOTFOUND') return 'its host name is not known (ENOTFOUND)';
+  return `connection refused (${code})`;
+}
+
+function adviceOnStatus(status: number): string {
+  if (status === 401 || status === 403) return ': the user or password in its address is missing or wrong';
+  if (status === 404) return ': no ComfyUI is under the path of its address';
+  return status >= 300 && status < 400
+    ? ': redirects are not followed, give the address that they lead to'
+    : '';
 }
 
 /** Codes of the error, its cause and, where several addresses were tried, of each try. */

@@ -3,7 +3,7 @@
  * then, its lists at first contact and whenever it comes back. Never two probes at once.
  */
 import type { ComfyHttp } from '../comfyui/http.ts';
-import type { HttpFailure } from '../comfyui/http-failure.ts';
+import { describeFailure, type HttpFailure } from '../comfyui/http-failure.ts';
 import type { ObjectInfo } from '../comfyui/object-info.ts';
 import type { Queue } from '../comfyui/queue.ts';
 import type { SystemStats } from '../comfyui/system-stats.ts';
@@ -128,7 +128,7 @@ export class Prober implements Service {
     if (signal.aborted) return;
     if (!('running' in queue)) {
       this.#refuses = queue.reason === 'refused';
-      this.#missed(describe(queue));
+      this.#missed(describeFailure(queue));
       await onProbe({ record: this.#record, queue: null, stats: null, cameBack: false });
       return;
     }
@@ -195,20 +195,7 @@ export class Prober implements Service {
     this.#listsRead = info.ok;
     if (info.ok) await this.#options.onInventory(info.value);
     else if (!signal.aborted) {
-      this.#options.logger.warn({ reason: describe(info) }, 'the lists of an instance could not be read');
+      this.#options.logger.warn({ reason: describeFailure(info) }, 'the lists of an instance could not be read');
     }
-  }
-}
-
-function describe(failure: HttpFailure): string {
-  switch (failure.reason) {
-    case 'refused':
-      return `connection refused (${failure.message})`;
-    case 'timeout':
-      return 'no answer in time';
-    case 'status':
-      return `answered with status ${failure.status ?? 0}`;
-    default:
-      return `${failure.reason}: ${failure.message}`;
   }
 }

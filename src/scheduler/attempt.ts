@@ -3,7 +3,7 @@
  * end, collect what it made. An adopted attempt begins at following. Each step answers what the next one needs, or
  * the outcome that ends the attempt.
  */
-import type { HttpFailure } from '../comfyui/http-failure.ts';
+import { describeFailure, type HttpFailure } from '../comfyui/http-failure.ts';
 import type { NodeErrors, PromptReply } from '../comfyui/prompt-reply.ts';
 import { fault } from '../domain/fault.ts';
 import { fileRefsOf } from '../domain/file-refs.ts';
@@ -86,7 +86,7 @@ function notHandedOver(run: ActiveRun, failure: HttpFailure): Outcome {
 
 /** Nothing was posted, so the job may go elsewhere at no charge. */
 function unreachable(run: ActiveRun, failure: HttpFailure): Outcome {
-  run.subject.member.noteFailure(`connection refused (${failure.message})`);
+  run.subject.member.noteFailure(describeFailure(failure));
   return { kind: 'lost', fault: fault('INSTANCE_LOST') };
 }
 

@@ -1,6 +1,6 @@
 import { errors } from 'undici';
 import { describe, expect, it } from 'vitest';
-import { failureOfError, shorten } from '../../src/comfyui/http-failure.ts';
+import { describeFailure, failureOfError, shorten } from '../../src/comfyui/http-failure.ts';
 import { UploadSourceError } from '../../src/comfyui/multipart.ts';
 
 const withCode = (code: string): Error => Object.assign(new Error('message'), { code });
@@ -36,5 +36,37 @@ describe('shorten', () => {
       '500 Internal Server Error',
     );
     expect(shorten('x'.repeat(1000))).toHaveLength(200);
+  });
+});
+
+describe('describeFailure', () => {
+  const described = (code: string): string => describeFailure(failureOfError(withCode(code)));
+
+  it.each([
+    ['SELF_SIGNED_CERT_IN_CHAIN', 'NODE_EXTRA_CA_CERTS'],
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'NODE_EXTRA_CA_CERTS'],
+    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'NODE_EXTRA_CA_CERTS'],
+    ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'NODE_EXTRA_CA_CERTS'],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', 'is for another host name'],
+    ['CERT_HAS_EXPIRED', 'its certificate is not good'],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', 'try http://'],
+    ['ENOTFOUND', 'its host name is not known'],
+    ['ECONNREFUSED', 'connection refused'],
+  ])('of %s, where nothing was sent, says what to do', (code, advice) => {
+    expect(failureOfError(withCode(code)).reason).toBe('refused');
+    expect(described(code)).toContain(advice);
+    expect(described(code)).toContain(code);
+  });
+
+  it.each([
+    [401, 'user or password'],
+    [403, 'user or password'],
+    [302, 'redirects are not followed'],
+    [404, 'under the path of its address'],
+    [500, 'answered with status 500'],
+  ])('of status %i says what to do', (status, advice) => {
+    const failure = { ok: false, reason: 'status', status, message: 'a page' } as const;
+    expect(describeFailure(failure)).toContain(advice);
+    expect(describeFailure(failure)).not.toContain('a page');
   });
 });

@@ -2,9 +2,10 @@
 import { cluster } from './cluster.ts';
 import { idle } from './idle.ts';
 import { overhead } from './overhead.ts';
+import { scheduling } from './scheduling/index.ts';
 import { store } from './store.ts';
 
-const BENCHES: Readonly<Record<string, () => Promise<void>>> = { overhead, store, idle, cluster };
+const BENCHES: Readonly<Record<string, () => Promise<void>>> = { overhead, store, idle, cluster, scheduling };
 
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => !(name in BENCHES));

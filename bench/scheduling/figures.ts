@@ -19,23 +19,24 @@ export function waitMs({ job, startedAt, loadMs }: Run): number {
   return startedAt + loadMs - job.at;
 }
 
-export function figuresOf({ runs, idleLoadMs }: Outcome): Figures {
+export function figuresOf({ runs, bareLoads }: Outcome): Figures {
   const waits = runs.map(waitMs);
-  const busy = sum(runs, ({ startedAt, endedAt }) => endedAt - startedAt) + idleLoadMs;
-  const loading = sum(runs, ({ loadMs }) => loadMs) + idleLoadMs;
+  const loads = [...runs.map(({ loadMs }) => loadMs), ...bareLoads].filter((ms) => ms > 0);
+  const loading = sum(loads);
+  const running = sum(runs.map(({ startedAt, loadMs, endedAt }) => endedAt - startedAt - loadMs));
   return {
     makespanMs: runs.reduce((latest, { endedAt }) => Math.max(latest, endedAt), 0),
     p50: quantile(waits, 0.5),
     p95: quantile(waits, 0.95),
     p99: quantile(waits, 0.99),
-    loadShare: loading / busy,
-    loadsPerJob: runs.filter(({ loadMs }) => loadMs > 0).length / runs.length,
+    loadShare: loading / (loading + running),
+    loadsPerJob: loads.length / runs.length,
     worstBypass: worstBypass(runs),
   };
 }
 
-function sum<T>(items: readonly T[], of: (item: T) => number): number {
-  return items.reduce((total, item) => total + of(item), 0);
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 /**

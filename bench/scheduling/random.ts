@@ -14,7 +14,10 @@ export function lognormal(random: () => number, mu: number, sigma: number): numb
 export function chooser<T>(items: readonly T[], weightOf: (item: T, index: number) => number) {
   const ends: number[] = [];
   let sum = 0;
-  for (const [index, item] of items.entries()) ends.push((sum += weightOf(item, index)));
+  for (const [index, item] of items.entries()) {
+    sum += weightOf(item, index);
+    ends.push(sum);
+  }
   return (random: () => number): T => {
     const at = random() * sum;
     return items[ends.findIndex((end) => at < end)] ?? (items.at(-1) as T);

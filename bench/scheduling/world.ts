@@ -84,8 +84,8 @@ export interface Run {
 export interface Outcome {
   /** In the order of their starts. */
   readonly runs: readonly Run[];
-  /** Time spent loading without a job, ms. */
-  readonly idleLoadMs: number;
+  /** Loads without a job, ms each. */
+  readonly bareLoads: readonly number[];
 }
 
 /** Runs the whole scenario. @throws when the policy leaves jobs lying or starts something on a busy instance. */
@@ -96,7 +96,7 @@ export function simulate(scenario: Scenario, policy: Policy): Outcome {
   const world = { now: 0, scenario, machines };
   const ends = new Timeline<End>();
   const runs: Run[] = [];
-  let idleLoadMs = 0;
+  const bareLoads: number[] = [];
   let arrived = 0;
 
   const begin = (start: Start): void => {
@@ -110,7 +110,7 @@ export function simulate(scenario: Scenario, policy: Policy): Outcome {
     ends.add(world.now + tookMs, { machine: start.machine, job, tookMs, loaded: loadMs > 0 });
     if (job)
       runs.push({ job, machine: start.machine, startedAt: world.now, loadMs, endedAt: world.now + tookMs });
-    else idleLoadMs += loadMs;
+    else bareLoads.push(loadMs);
   };
 
   while (runs.length < scenario.jobs.length || ends.nextAt() !== null) {
@@ -130,7 +130,7 @@ export function simulate(scenario: Scenario, policy: Policy): Outcome {
     for (let starts = policy.starts(world); starts.length > 0; starts = policy.starts(world))
       for (const start of starts) begin(start);
   }
-  return { runs, idleLoadMs };
+  return { runs, bareLoads };
 }
 
 /** Uses a model; true when it was in memory. The one not used for longest makes room. */

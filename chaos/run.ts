@@ -13,6 +13,7 @@ import { clusterIdempotency } from './scenarios/cluster-idempotency.ts';
 import { diskFull } from './scenarios/disk-full.ts';
 import { fairness } from './scenarios/fairness.ts';
 import { fastFail } from './scenarios/fast-fail.ts';
+import { fleetChanges } from './scenarios/fleet-changes.ts';
 import { historyRace } from './scenarios/history-race.ts';
 import { hostile } from './scenarios/hostile.ts';
 import { idempotency } from './scenarios/idempotency.ts';
@@ -37,6 +38,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'disk-full': diskFull,
   'fast-fail': fastFail,
   fairness,
+  'fleet-changes': fleetChanges,
   'history-race': historyRace,
   cancel,
   hostile,

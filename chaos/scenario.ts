@@ -9,7 +9,7 @@ export interface ScenarioSetting {
 
 /** One row of the scoreboard as it was measured. */
 export interface Finding {
-  /** R-number of the scoreboard. */
+  /** R-number of the scoreboard, or what it is about where that has none. */
   readonly row: string;
   readonly what: string;
   readonly target: string;

@@ -87,10 +87,12 @@ export interface AttemptMade {
   readonly attempt_id: string;
   readonly who: string;
   readonly term: number;
+  /** Epoch ms. */
+  readonly at: number;
 }
 
 export function writersOfAttempts(rows: ClusterRows): Promise<AttemptMade[]> {
   return rows.all<AttemptMade>(
-    "select attempt_id, who, term from chaos_writes where tbl = 'attempts' and op = 'INSERT' order by id",
+    "select attempt_id, who, term, at from chaos_writes where tbl = 'attempts' and op = 'INSERT' order by id",
   );
 }

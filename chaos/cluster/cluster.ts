@@ -25,6 +25,8 @@ export interface ClusterSetting {
   readonly apis: number;
   readonly schedulers: number;
   readonly instances: number;
+  /** Instances that run, and that no configuration names. */
+  readonly spares?: number;
   readonly simulator?: SimulatorSetting;
   /** Of every gateway program. */
   readonly env?: Env;
@@ -36,6 +38,7 @@ export interface Cluster {
   readonly redis: RedisServer;
   readonly apis: readonly GatewayProgram[];
   readonly schedulers: readonly GatewayProgram[];
+  /** Those of the configuration, then the spares. */
   readonly instances: readonly SimulatorProgram[];
   readonly rows: ClusterRows;
   /** Where outputs lie. */
@@ -74,9 +77,13 @@ type Base = Pick<Cluster, 'ground' | 'postgres' | 'redis' | 'rows'>;
 
 async function assemble(setting: ClusterSetting, base: Base): Promise<Cluster> {
   const { ground, postgres, redis, rows } = base;
+  const { spares = 0 } = setting;
   const instances = await Promise.all(
-    Array.from({ length: setting.instances }, (_, n) => ground.simulator(`gpu${n + 1}`, setting.simulator)),
+    Array.from({ length: setting.instances + spares }, (_, n) =>
+      ground.simulator(`gpu${n + 1}`, setting.simulator),
+    ),
   );
+  const configured = instances.slice(0, setting.instances);
   const files = join(ground.folder, 'shared');
   await mkdir(files, { recursive: true });
   const shared: Env = {
@@ -90,7 +97,7 @@ async function assemble(setting: ClusterSetting, base: Base): Promise<Cluster> {
       Array.from({ length: count }, (_, n) => {
         const name = `${ROLE}-${n + 1}`;
         const DATABASE_URL = `${postgres.url}?application_name=${name}`;
-        return ground.gateway(instances, { ...shared, ROLE, DATABASE_URL }, name);
+        return ground.gateway(configured, { ...shared, ROLE, DATABASE_URL }, name);
       }),
     );
   const apis = await programs(setting.apis, 'api');

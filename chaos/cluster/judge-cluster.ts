@@ -25,14 +25,19 @@ export interface ClusterJudgement {
   readonly watcherErrors: readonly string[];
 }
 
-/** Its gateways must have ended, its database must not. */
-export async function judgeCluster(cluster: Cluster, loaded: Loaded): Promise<ClusterJudgement> {
+/** Its gateways must have ended, its database must not. `maxCrashes`: JOB_MAX_CRASHES as it was set. */
+export async function judgeCluster(
+  cluster: Cluster,
+  loaded: Loaded,
+  maxCrashes = 2,
+): Promise<ClusterJudgement> {
   const { load, watchers } = loaded;
   const instances = cluster.instances.map((instance) => instance.evidence());
   const evidence: Evidence = {
     instances,
     acknowledged: load.acknowledged,
     subscribers: watchers.map((watcher) => watcher.log()),
+    maxCrashes,
   };
   const history = await cluster.withStore((db) => readHistory(db, evidence));
   const { jobs } = history;

@@ -6,13 +6,15 @@ import { recentDispatches } from '../store/attempts.ts';
 import type { PendingJob } from '../store/jobs.ts';
 import type { Adopted } from './adopt.ts';
 import { STORAGE_AWAY } from './blocked-reason.ts';
+import { type Candidate, takesPart } from './candidate.ts';
 import { Comebacks } from './comebacks.ts';
 import { DoubtfulPlaces } from './doubtful-places.ts';
 import { EVEN_SHARES } from './fair-share.ts';
 import { laneOf } from './lane.ts';
 import type { Learning } from './learning.ts';
 import { type PlaceParts, placeJob } from './place-job.ts';
-import { type Assignment, type Plan, plan } from './planner.ts';
+import type { Assignment, Plan, PlanState } from './plan-state.ts';
+import { plan } from './planner.ts';
 import type { QueueNews } from './queue-news.ts';
 import { BUDGET_WINDOW_MS, DispatchCount } from './retry-budget.ts';
 import type { Runs } from './runs.ts';
@@ -100,10 +102,12 @@ export class Dispatcher {
     const { maxConcurrentJobs, retryBudgetPercent } = config;
     const { cursor, shares } = this.#last;
     const tick = clock.monotonic();
-    const state = {
+    const candidates = snapshotOf(fleet, runs, this.#comebacks, { now, tick });
+    this.#probeStale(candidates);
+    const state: PlanState = {
       pending: line.queue,
       needs: line.needs,
-      candidates: snapshotOf(fleet, runs, this.#comebacks, { now, tick }),
+      candidates,
       maxConcurrentJobs,
       retryBudgetPercent,
       recent: this.#dispatches.recent(tick),
@@ -116,6 +120,16 @@ export class Dispatcher {
       estimates: learning.estimates,
     };
     return plan(state, now);
+  }
+
+  /** Jobs wait, and nothing was heard for a while of an instance that could take one: its answer wakes the next plan. */
+  #probeStale(candidates: readonly Candidate[]): void {
+    const { fleet, line } = this.#parts;
+    if (line.queue.classes().length === 0) return;
+    for (const candidate of candidates) {
+      const isFree = candidate.takenSlots.length < candidate.capacity;
+      if (candidate.stale && isFree && takesPart(candidate)) fleet.member(candidate.id)?.probeSoon();
+    }
   }
 
   #settleDoubts(): Promise<void> {

@@ -18,7 +18,7 @@ import type { Lane } from './lane.ts';
 import { OrderFront, type Waiting } from './order-front.ts';
 import { OrderWalk } from './order-walk.ts';
 import type { PendingQueue, Turn } from './pending-queue.ts';
-import type { Assignment, PlanState } from './planner.ts';
+import type { Assignment, PlanState } from './plan-state.ts';
 import { Reasons } from './reasons.ts';
 import { type Seat, Seats } from './seats.ts';
 

@@ -9,7 +9,7 @@ import {
 } from './blocked-reason.ts';
 import { type Candidate, isAble, takesPart } from './candidate.ts';
 import type { Lane } from './lane.ts';
-import type { PlanState } from './planner.ts';
+import type { PlanState } from './plan-state.ts';
 import type { RecentDispatches } from './retry-budget.ts';
 
 /** What of the state has moved on while the plan was made. */

@@ -24,6 +24,8 @@ export interface TransportOptions {
   readonly connectTimeoutMs?: number;
   /** Asked before each request that may change something there: false and it is not sent, it answers `aborted`. */
   readonly mayAct?: (() => boolean) | undefined;
+  /** The head of an answer came, whatever it says: somebody is there. */
+  readonly onAnswer?: () => void;
 }
 
 export interface HttpCall {
@@ -144,7 +146,7 @@ export class HttpTransport implements Service {
     if (!this.#sender) throw new TransportStopped();
     if (call.method === 'POST' && this.#options.mayAct?.() === false) throw new TransportStopped();
     const query = call.query ? `?${new URLSearchParams(call.query).toString()}` : '';
-    return this.#sender.request({
+    const answer = await this.#sender.request({
       method: call.method,
       path: `${this.#basePath}${call.path}${query}`,
       headers: { ...this.#authorization, ...call.headers },
@@ -152,6 +154,8 @@ export class HttpTransport implements Service {
       signal,
       bodyTimeout: call.idleMs ?? DEFAULT_IDLE_MS,
     });
+    this.#options.onAnswer?.();
+    return answer;
   }
 }
 

@@ -22,6 +22,8 @@ export interface ComfySocketOptions {
   /** False while a dial is in vain; it is then put off until `wake`. Default true. */
   readonly mayDial?: () => boolean;
   readonly onMessage: (message: ComfyMessage, clientId: string) => void;
+  /** A message or a pong came: somebody is there. */
+  readonly onSignOfLife?: () => void;
   /** The handshake is done and the feature flags are sent. */
   readonly onOpen?: (clientId: string) => void;
   /** A connection or a try to get one is over, before the next one. */

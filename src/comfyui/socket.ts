@@ -148,6 +148,7 @@ export class ComfySocket implements Service {
     socket.on('message', (data, isBinary) => this.#onMessage(connection, data, isBinary));
     socket.on('pong', () => {
       connection.unanswered = 0;
+      this.#options.onSignOfLife?.();
     });
     socket.on('error', (error) => {
       connection.error ||= error.message;
@@ -169,6 +170,7 @@ export class ComfySocket implements Service {
   #onMessage(connection: Connection, data: RawData, isBinary: boolean): void {
     if (connection.ending) return;
     connection.unanswered = 0;
+    this.#options.onSignOfLife?.();
     this.#guard(() => {
       const bytes = wholeBuffer(data);
       const message = isBinary ? parseBinaryFrame(bytes) : parseTextMessage(bytes.toString('utf8'));

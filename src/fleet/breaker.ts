@@ -1,9 +1,13 @@
 /**
  * Whether an instance may be given jobs, from what the jobs and the canary said of it. Pure.
  *
- *   CLOSED ── a fault ──▶ HALF_OPEN ── canary works ──▶ CLOSED
+ *   CLOSED ── a fault ──▶ HALF_OPEN ── canary works ──▶ CLOSED, with care until some jobs have succeeded
  *     │                       └── canary fails ──▶ OPEN ── its time is over, or it was restarted ──▶ HALF_OPEN
  *     └── BREAKER_THRESHOLD faults without a success in between ──▶ OPEN ── its time is over ──▶ HALF_OPEN
+ *
+ * What nobody but jobs says (they fail at once, or one after the other although canaries pass) puts it aside softly: only
+ * while the fleet can spare it, see ejections.ts. Else it stays CLOSED under doubt, and a canary is sent beside its jobs. A
+ * fault of its own (it crashed, lost its graphics card, does not start what it took) and a failed canary ask nobody.
  *
  * Jobs start while it is CLOSED and only then, so faults told later belong to what is known already: they add nothing.
  */
@@ -24,6 +28,8 @@ export type BreakerEvent =
   | { readonly kind: 'canary-failed'; readonly reason: string }
   /** It answers again after it had not: it may be another process by now. */
   | { readonly kind: 'comeback' }
+  /** The fleet cannot do without it any more. */
+  | { readonly kind: 'needed' }
   /** Nothing happened but time. */
   | { readonly kind: 'time' };
 
@@ -31,6 +37,12 @@ export interface BreakerRecord {
   readonly state: BreakerState;
   /** One line; null while CLOSED. */
   readonly reason: string | null;
+  /** Aside for what only jobs say. A restart proves nothing then. */
+  readonly soft: boolean;
+  /** CLOSED only because the fleet could not spare it: what spoke against it, until a canary has answered. */
+  readonly doubt: string | null;
+  /** Jobs that must succeed before it is used like any other again; 0 for one that is. */
+  readonly trial: number;
   /** Faults since the last success. */
   readonly strikes: number;
   /** The job whose quick failure was the last thing heard; null when it was something else. */
@@ -41,8 +53,6 @@ export interface BreakerRecord {
   readonly since: number;
   /** When it is tried again, monotonic ms; null unless OPEN. */
   readonly openUntil: number | null;
-  /** OPEN because canaries do not show what is wrong: a restart proves nothing. */
-  readonly byStrikes: boolean;
 }
 
 export interface BreakerTuning {
@@ -54,8 +64,8 @@ export interface BreakerTuning {
 export interface BreakerMoment {
   /** Monotonic ms. */
   readonly now: number;
-  /** Enough of the fleet is left: quick failures everywhere are bad jobs, and must not put all instances aside. */
-  readonly spare: boolean;
+  /** It may be put aside softly; asked only when it is about to be. */
+  readonly spare: () => boolean;
   /** Numbers in [0, 1). */
   readonly random: () => number;
 }
@@ -63,6 +73,7 @@ export interface BreakerMoment {
 export const LONGEST_OPEN_MS = 600_000;
 const JITTER = 0.2;
 const FORGIVEN_AFTER_MS = 600_000;
+const TRIAL_JOBS = 3;
 
 /** What an earlier process said of it: one that was put aside is tried first. */
 export function initialBreaker(stored: BreakerState, now: number): BreakerRecord {
@@ -70,12 +81,14 @@ export function initialBreaker(stored: BreakerState, now: number): BreakerRecord
   return {
     state: isAside ? 'HALF_OPEN' : 'CLOSED',
     reason: isAside ? 'it was put aside before the gateway was restarted' : null,
+    soft: false,
+    doubt: null,
+    trial: 0,
     strikes: 0,
     quickFailureOf: null,
     openings: 0,
     since: now,
     openUntil: null,
-    byStrikes: false,
   };
 }
 
@@ -85,26 +98,33 @@ export function nextBreaker(
   moment: BreakerMoment,
   tuning: BreakerTuning,
 ): BreakerRecord {
+  const { state, soft } = record;
   switch (event.kind) {
     case 'success':
-      return { ...record, strikes: 0, quickFailureOf: null };
+      return { ...record, strikes: 0, quickFailureOf: null, trial: Math.max(0, record.trial - 1) };
     case 'fault':
-      return afterFault(record, event.reason, true, moment, tuning);
+      return afterFault(record, event.reason, 'certain', moment, tuning);
     case 'quick-failure':
       return afterQuickFailure(record, event, moment, tuning);
     case 'canary-passed':
-      return record.state === 'HALF_OPEN' ? closed(record, moment.now) : record;
+      if (state === 'HALF_OPEN') return { ...closed(record, moment.now), trial: TRIAL_JOBS };
+      return { ...record, doubt: null };
     case 'canary-failed':
-      return record.state === 'HALF_OPEN' ? opened(record, event.reason, false, moment, tuning) : record;
+      return isTested(record) ? opened(record, event.reason, false, moment, tuning) : record;
     case 'comeback':
-      return record.state === 'OPEN' && !record.byStrikes
-        ? halfOpen(record, record.reason, moment.now)
-        : record;
+      return state === 'OPEN' && !soft ? halfOpen(record, record.reason, soft, moment.now) : record;
+    case 'needed':
+      return soft ? { ...closed(record, moment.now), doubt: record.reason } : record;
     case 'time':
       return record.openUntil !== null && moment.now >= record.openUntil
-        ? halfOpen(record, record.reason, moment.now)
+        ? halfOpen(record, record.reason, soft, moment.now)
         : record;
   }
+}
+
+/** Its next canary decides something. */
+export function isTested({ state, doubt }: BreakerRecord): boolean {
+  return state === 'HALF_OPEN' || doubt !== null;
 }
 
 function afterQuickFailure(
@@ -118,19 +138,14 @@ function afterQuickFailure(
   if (quickFailureOf === null || quickFailureOf === event.jobId) {
     return { ...record, quickFailureOf: event.jobId };
   }
-  return afterFault(
-    record,
-    `two jobs in a row failed at once: ${event.reason}`,
-    moment.spare,
-    moment,
-    tuning,
-  );
+  const reason = `two jobs in a row failed at once: ${event.reason}`;
+  return afterFault(record, reason, 'said by jobs', moment, tuning);
 }
 
 function afterFault(
   record: BreakerRecord,
   reason: string,
-  mayOpen: boolean,
+  evidence: 'certain' | 'said by jobs',
   moment: BreakerMoment,
   tuning: BreakerTuning,
 ): BreakerRecord {
@@ -142,43 +157,52 @@ function afterFault(
     quickFailureOf: null,
     openings: Math.max(0, record.openings - forgiven),
   };
-  return mayOpen && struck.strikes >= tuning.threshold
-    ? opened(struck, reason, true, moment, tuning)
-    : halfOpen(struck, reason, moment.now);
+  const isOften = struck.strikes >= tuning.threshold;
+  const isSoft = evidence === 'said by jobs';
+  if ((isOften || isSoft) && moment.spare()) {
+    return isOften
+      ? opened(struck, reason, true, moment, tuning)
+      : halfOpen(struck, reason, true, moment.now);
+  }
+  return isSoft ? { ...struck, doubt: reason } : halfOpen(struck, reason, false, moment.now);
 }
 
 function closed(record: BreakerRecord, now: number): BreakerRecord {
-  return { ...record, state: 'CLOSED', reason: null, since: now, openUntil: null, byStrikes: false };
+  return { ...record, state: 'CLOSED', reason: null, soft: false, since: now, openUntil: null };
 }
 
-function halfOpen(record: BreakerRecord, reason: string | null, now: number): BreakerRecord {
-  return { ...record, state: 'HALF_OPEN', reason, since: now, openUntil: null, byStrikes: false };
+function halfOpen(record: BreakerRecord, reason: string | null, soft: boolean, now: number): BreakerRecord {
+  return { ...aside(record), state: 'HALF_OPEN', reason, soft, since: now, openUntil: null };
 }
 
 function opened(
   record: BreakerRecord,
   reason: string,
-  byStrikes: boolean,
+  soft: boolean,
   { now, random }: BreakerMoment,
   tuning: BreakerTuning,
 ): BreakerRecord {
   const openMs = Math.min(LONGEST_OPEN_MS, tuning.openMs * 2 ** Math.min(record.openings, 30));
   return {
-    ...record,
+    ...aside(record),
     state: 'OPEN',
     reason,
+    soft,
     openings: record.openings + 1,
     since: now,
     openUntil: now + openMs * (1 - JITTER + 2 * JITTER * random()),
-    byStrikes,
   };
 }
 
-/** Why it gets no jobs, one line; null when it may have some. */
-export function whyAside(record: BreakerRecord): string | null {
+function aside(record: BreakerRecord): BreakerRecord {
+  return { ...record, doubt: null, trial: 0 };
+}
+
+/** What speaks against it, one line; null when nothing does. It gets jobs while it is CLOSED, whatever this says. */
+export function remarkOn(record: BreakerRecord): string | null {
   switch (record.state) {
     case 'CLOSED':
-      return null;
+      return record.doubt === null ? null : `still used, as too many are put aside: ${record.doubt}`;
     case 'HALF_OPEN':
       return `gets no jobs until a canary passes: ${record.reason}`;
     case 'OPEN':

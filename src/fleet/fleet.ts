@@ -13,7 +13,8 @@ import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import { findClientId, findInventories, findLogin } from '../store/instances.ts';
 import type { Store } from '../store/open.ts';
-import { settingOrCreate } from '../store/settings.ts';
+import { saveSetting, settingOrCreate } from '../store/settings.ts';
+import { EjectionCap } from './ejection-cap.ts';
 import type { InstanceState } from './instance-state.ts';
 import { Member } from './member.ts';
 import type { MemberEvents } from './member-options.ts';
@@ -41,7 +42,10 @@ export interface FleetOptions {
   >;
 }
 
-export type FleetListener = Partial<MemberEvents>;
+export interface FleetListener extends Partial<MemberEvents> {
+  /** Much fails on most instances, or that is over. */
+  readonly onPanic?: () => void;
+}
 
 export interface Fleet extends Service {
   /** Names this fleet's prompts on instances that others use too; known once started. */
@@ -50,12 +54,16 @@ export interface Fleet extends Service {
   members(): Member[];
   /** Undefined when the instance does not belong to the fleet (any more). */
   member(id: string): Member | undefined;
+  /** Much fails on most instances: nothing more is put aside for it, and no attempt should be repeated. */
+  readonly isPanic: boolean;
   /** Hears what happens; returns the way to stop. A listener must not throw. */
   listen(listener: FleetListener): () => void;
   /** From now on nothing is changed on any instance while `mayAct` says no; it is asked before each request. */
   actOnlyWhile(mayAct: () => boolean): void;
 }
 
+/** The setting that says so to other processes, while it lasts; since when, epoch ms. */
+export const PANIC_SETTING = 'fleet_panic';
 /** A fleet that comes back together is not asked for everything together. */
 const DIALS_AT_ONCE = 5;
 const LISTS_AT_ONCE = 4;
@@ -68,15 +76,28 @@ class InstanceFleet implements Fleet {
   readonly #options: FleetOptions;
   readonly #listeners = new Set<FleetListener>();
   #members: ReadonlyMap<string, Member> = new Map();
+  readonly #cap: EjectionCap;
   #id = '';
   #mayAct: () => boolean = () => true;
 
   constructor(options: FleetOptions) {
     this.#options = options;
+    this.#cap = new EjectionCap({
+      ...options,
+      members: () => this.members(),
+      onChange: () => {
+        void this.#notePanic();
+        for (const listener of this.#listeners) listener.onPanic?.();
+      },
+    });
   }
 
   get id(): string {
     return this.#id;
+  }
+
+  get isPanic(): boolean {
+    return this.#cap.isPanic;
   }
 
   instances(): InstanceState[] {
@@ -105,6 +126,7 @@ class InstanceFleet implements Fleet {
     const { store, clock, config } = this.#options;
     const ids = this.#options.ids ?? randomUUID;
     this.#id = await settingOrCreate(store.db, 'fleet_id', ids);
+    await this.#notePanic();
     const instances = await registerInstances(store, config.comfyuiInstances, ids, clock.now());
     const inventories = await findInventories(
       store.db,
@@ -129,7 +151,7 @@ class InstanceFleet implements Fleet {
         useSocket: config.comfyuiWebsocket,
         breaker: { threshold: config.breakerThreshold, openMs: config.breakerOpenMs },
         canaryTimeoutMs: config.canaryTimeoutMs,
-        spare: () => this.#canSpare(instance.id),
+        spare: () => this.#cap.maySpare(instance.id),
         events: this.#events(),
         mayAct: () => this.#mayAct(),
       });
@@ -141,15 +163,19 @@ class InstanceFleet implements Fleet {
 
   /** Resolves once every socket is closed; from then on nobody belongs to it, until the next start. */
   async stop(): Promise<void> {
+    this.#cap.stop();
     await Promise.all(this.members().map((member) => member.stop()));
     this.#members = new Map();
   }
 
-  /** Half of those that answer stay in use without this one. */
-  #canSpare(id: string): boolean {
-    const answering = this.instances().filter((one) => one.answering);
-    const others = answering.filter((one) => one.breaker === 'CLOSED' && one.instance.id !== id);
-    return others.length >= Math.max(1, answering.length / 2);
+  /** Never rejects: what other processes say of it is not worth more. */
+  async #notePanic(): Promise<void> {
+    const { store, clock, logger } = this.#options;
+    if (!this.#mayAct()) return;
+    const since = this.#cap.isPanic ? String(clock.now()) : null;
+    await saveSetting(store.db, PANIC_SETTING, since).catch((error: unknown) =>
+      logger.warn({ err: error }, 'whether much fails could not be stored'),
+    );
   }
 
   #events(): MemberEvents {
@@ -157,12 +183,15 @@ class InstanceFleet implements Fleet {
       for (const listener of this.#listeners) call(listener);
     };
     return {
-      onChange: (id) => tell((listener) => listener.onChange?.(id)),
+      onChange: (id) => {
+        this.#cap.review();
+        tell((listener) => listener.onChange?.(id));
+      },
       onMessage: (id: string, message: ComfyMessage, clientId: string) =>
         tell((listener) => listener.onMessage?.(id, message, clientId)),
       onSocket: (id, change) => tell((listener) => listener.onSocket?.(id, change)),
       onQueue: (id: string, queue: Queue) => tell((listener) => listener.onQueue?.(id, queue)),
-      onComeback: (id) => tell((listener) => listener.onComeback?.(id)),
+      onComeback: (id, comeback) => tell((listener) => listener.onComeback?.(id, comeback)),
     };
   }
 }

@@ -13,11 +13,13 @@ import {
   type BreakerTuning,
   type Experience,
   initialBreaker,
+  isTested,
   nextBreaker,
-  whyAside,
+  remarkOn,
 } from './breaker.ts';
 import { type CanaryOutcome, runCanary } from './canary.ts';
 import { canaryGraph } from './canary-graph.ts';
+import type { Standing } from './ejections.ts';
 import { canaryTag } from './ownership.ts';
 
 export interface GuardOptions {
@@ -37,9 +39,9 @@ export interface GuardOptions {
   readonly mayAct: () => boolean;
   /** Null until its lists are read. */
   readonly nodeTypes: () => readonly string[] | null;
-  /** Enough of the fleet is left without this instance. */
+  /** The fleet can spare it; asked only when it is about to be put aside for what jobs say of it. */
   readonly spare: () => boolean;
-  /** The state or its reason is another one now. */
+  /** What it says of itself here is something else now. */
   readonly onChange: () => void;
 }
 
@@ -63,9 +65,20 @@ export class Guard implements Service {
     return this.#record.state;
   }
 
-  /** Why it gets no jobs, one line; null when it may have some. */
-  get whyAside(): string | null {
-    return whyAside(this.#record);
+  /** What speaks against it, one line; null when nothing does. */
+  get remark(): string | null {
+    return remarkOn(this.#record);
+  }
+
+  /** It was put aside until lately: it is used with care until some jobs have succeeded. */
+  get isOnTrial(): boolean {
+    return this.#record.trial > 0;
+  }
+
+  /** How it counts when others are to be put aside. */
+  get use(): Pick<Standing, 'use' | 'since'> {
+    const { state, soft, since } = this.#record;
+    return { use: state === 'CLOSED' ? 'used' : soft ? 'softly aside' : 'aside', since };
   }
 
   /** The prompt of the canary under way; null when there is none. */
@@ -75,6 +88,11 @@ export class Guard implements Service {
 
   experienced(experience: Experience): void {
     this.#take(experience);
+  }
+
+  /** The fleet cannot do without it any more, if it is only jobs that speak against it. */
+  needed(): void {
+    this.#take({ kind: 'needed' });
   }
 
   /** It answered a probe. */
@@ -102,13 +120,11 @@ export class Guard implements Service {
   #take(event: BreakerEvent): void {
     const { clock, random, spare, breaker, logger, onChange } = this.#options;
     const before = this.#record;
-    const now = clock.monotonic();
-    // nothing else asks for it, and every job that succeeds comes by here
-    const isSpare = event.kind === 'quick-failure' && spare();
-    const after = nextBreaker(before, event, { now, spare: isSpare, random }, breaker);
+    const after = nextBreaker(before, event, { now: clock.monotonic(), spare, random }, breaker);
     this.#record = after;
-    if (after.state === before.state && after.reason === before.reason) return;
-    logger.info({ from: before.state, to: after.state, reason: after.reason }, 'the breaker changed');
+    if (!isNews(before, after)) return;
+    const reason = after.reason ?? after.doubt;
+    logger.info({ from: before.state, to: after.state, reason }, 'the breaker changed');
     this.#waitOut();
     onChange();
     this.#tryCanary();
@@ -128,7 +144,7 @@ export class Guard implements Service {
 
   #tryCanary(): void {
     const { answering, mayAct, ids } = this.#options;
-    if (!this.#running || this.#canary || this.#record.state !== 'HALF_OPEN') return;
+    if (!this.#running || this.#canary || !isTested(this.#record)) return;
     if (!answering() || !mayAct()) return;
     const canary = { promptId: ids(), abort: new AbortController(), done: Promise.resolve() };
     this.#canary = canary;
@@ -163,4 +179,13 @@ export class Guard implements Service {
     }
     // else the next answer of the instance brings the next canary
   }
+}
+
+function isNews(before: BreakerRecord, after: BreakerRecord): boolean {
+  return (
+    after.state !== before.state ||
+    after.reason !== before.reason ||
+    after.doubt !== before.doubt ||
+    after.trial > 0 !== before.trial > 0
+  );
 }

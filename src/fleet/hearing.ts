@@ -36,6 +36,8 @@ export interface HearingOptions {
   /** Prompts posted with this id are in the instance's queue. */
   readonly isQueued: (clientId: string | null) => boolean;
   readonly onMessage: (message: ComfyMessage, clientId: string) => void;
+  /** Somebody is there. */
+  readonly onSignOfLife: () => void;
   /** `gone`: the other side went away, so it may have restarted. */
   readonly onChange: (change: 'open' | 'closed' | 'gone') => void;
 }
@@ -68,7 +70,7 @@ export class Hearing implements Service {
   #running = false;
 
   constructor(options: HearingOptions) {
-    const { url, login, clock, random, logger, dials, answering, mayAct } = options;
+    const { url, login, clock, random, logger, dials, answering, mayAct, onSignOfLife } = options;
     this.#options = options;
     this.#clientId = options.clientId;
     this.#clientIdUsed = this.#isInherited = options.clientId !== null;
@@ -83,6 +85,7 @@ export class Hearing implements Service {
       mayDial: () => answering() && mayAct(),
       clientId: () => this.#chooseClientId(),
       onMessage: (message, clientId) => this.#heard(message, clientId),
+      onSignOfLife,
       onOpen: () => this.#opened(),
       onClose: (close) => this.#closed(close),
     });

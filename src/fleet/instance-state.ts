@@ -8,6 +8,10 @@ export interface InstanceState {
   readonly answering: boolean;
   /** It refuses connections, but has not been away for long: it may well be on its way up. */
   readonly starting: boolean;
+  /** Nothing was heard of it for longer than the probe interval: it must be asked before it gets a job. */
+  readonly stale: boolean;
+  /** It was put aside until lately: it is used with care until some jobs have succeeded. */
+  readonly slowStart: boolean;
   /** Its WebSocket is open. */
   readonly listening: boolean;
   /** Null until its lists are read. */

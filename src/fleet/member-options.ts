@@ -10,6 +10,7 @@ import type { Gate } from '../lib/gate.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Store } from '../store/open.ts';
 import type { BreakerTuning } from './breaker.ts';
+import type { Comeback } from './life-signs.ts';
 
 export interface MemberOptions {
   readonly instance: Instance;
@@ -32,7 +33,7 @@ export interface MemberOptions {
   readonly useSocket: boolean;
   readonly breaker: BreakerTuning;
   readonly canaryTimeoutMs: number;
-  /** Enough of the fleet is left without this instance. */
+  /** The fleet can spare this instance; asked only when it is about to be put aside for what jobs say of it. */
   readonly spare: () => boolean;
   readonly events: MemberEvents;
   /** This process leads; while it does not, nothing is changed on the instance, only asked. */
@@ -52,6 +53,6 @@ export interface MemberEvents {
   readonly onSocket: (id: string, change: 'open' | 'closed' | 'gone') => void;
   /** Its queue was read. */
   readonly onQueue: (id: string, queue: Queue) => void;
-  /** It answers again, or for the first time: what it had in memory may be gone. */
-  readonly onComeback: (id: string) => void;
+  /** It answers again, or for the first time, or was restarted so quickly that nobody missed it. */
+  readonly onComeback: (id: string, comeback: Comeback) => void;
 }

@@ -2,15 +2,18 @@
 import { type CancelOptions, type CancelOutcome, cancelPrompt } from '../comfyui/cancel.ts';
 import { ComfyHttp } from '../comfyui/http.ts';
 import { HttpTransport } from '../comfyui/http-transport.ts';
+import type { ComfyMessage } from '../comfyui/messages.ts';
 import type { Queue } from '../comfyui/queue.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { Service } from '../lib/service.ts';
 import type { HealthPatch } from '../store/instances.ts';
 import type { Experience } from './breaker.ts';
+import type { Standing } from './ejections.ts';
 import { Guard } from './guard.ts';
 import { type ClientIdTicket, Hearing } from './hearing.ts';
 import { InstanceRow } from './instance-row.ts';
 import type { InstanceState } from './instance-state.ts';
+import { LifeSigns } from './life-signs.ts';
 import type { MemberOptions } from './member-options.ts';
 import { isOurs } from './ownership.ts';
 import { type Probe, Prober } from './prober.ts';
@@ -20,6 +23,7 @@ export class Member implements Service {
   readonly http: ComfyHttp;
   readonly #options: MemberOptions;
   readonly #transport: HttpTransport;
+  readonly #signs: LifeSigns;
   readonly #hearing: Hearing;
   readonly #prober: Prober;
   readonly #row: InstanceRow;
@@ -40,15 +44,18 @@ export class Member implements Service {
       clock,
       connectTimeoutMs: probeTimeoutMs,
       mayAct: options.mayAct,
+      onAnswer: () => this.#signs.note(),
     });
     this.http = new ComfyHttp(this.#transport);
+    this.#signs = new LifeSigns({ http: this.http, clock, deadlineMs: probeTimeoutMs });
     this.#hearing = new Hearing({
       ...options,
       instanceId: instance.id,
       url,
       answering: () => this.#isAnswering,
       isQueued: (clientId) => this.#ours().some((item) => item.clientId === clientId),
-      onMessage: (message, clientId) => options.events.onMessage(this.id, message, clientId),
+      onMessage: (message, clientId) => this.#heard(message, clientId),
+      onSignOfLife: () => this.#signs.note(),
       onChange: (change) => this.#socketChanged(change),
     });
     this.#guard = new Guard({
@@ -79,6 +86,8 @@ export class Member implements Service {
       instance: this.#row.instance,
       answering: this.#isAnswering,
       starting: this.#prober.isStarting,
+      stale: this.#signs.areOlderThan(this.#options.probeIntervalMs),
+      slowStart: this.#guard.isOnTrial,
       listening: this.#hearing.isOpen,
       inventory: this.#row.inventory,
       breaker: this.#guard.state,
@@ -88,6 +97,11 @@ export class Member implements Service {
   /** The prompt of ours that stands for no job: the canary under way; null when there is none. */
   get canaryId(): string | null {
     return this.#guard.canaryId;
+  }
+
+  /** How it counts when others are to be put aside. */
+  get standing(): Standing {
+    return { id: this.id, answering: this.#isAnswering, ...this.#guard.use };
   }
 
   /** Stops one prompt; see cancelPrompt. */
@@ -135,6 +149,16 @@ export class Member implements Service {
     this.#guard.experienced(experience);
   }
 
+  /** The fleet cannot do without it any more, if it is only jobs that speak against it. */
+  needed(): void {
+    this.#guard.needed();
+  }
+
+  /** Asks it how it is, unless that is being done. */
+  probeSoon(): void {
+    if (!this.#prober.isProbing) this.#prober.probeSoon();
+  }
+
   /** What it most likely has in memory now; the same list again is no news. */
   noteLoaded(models: readonly string[]): void {
     if (models !== this.#row.instance.loadedModels) void this.#store({ loadedModels: models });
@@ -172,6 +196,7 @@ export class Member implements Service {
   }
 
   #socketChanged(change: 'open' | 'closed' | 'gone'): void {
+    if (change === 'gone') this.#signs.cut();
     const isDoubted = this.#prober.record.health === 'DEGRADED';
     if (change === 'gone' || (change === 'open' && isDoubted)) this.#prober.probeSoon();
     this.#options.events.onSocket(this.id, change);
@@ -200,10 +225,16 @@ export class Member implements Service {
       }),
     });
     const { events } = this.#options;
-    if (cameBack) events.onComeback(this.id);
-    if (queue) this.#guard.answered(cameBack);
+    const comeback = queue ? await this.#signs.comeback(cameBack) : null;
+    if (comeback) events.onComeback(this.id, comeback);
+    if (queue) this.#guard.answered(comeback !== null);
     if (queue) events.onQueue(this.id, queue);
     events.onChange(this.id);
+  }
+
+  #heard(message: ComfyMessage, clientId: string): void {
+    this.#signs.heard(message);
+    this.#options.events.onMessage(this.id, message, clientId);
   }
 
   #breakerChanged(): void {
@@ -223,8 +254,8 @@ export class Member implements Service {
   }
 
   #breakerPatch(): Pick<Instance, 'breaker' | 'lastError'> {
-    const { state, whyAside } = this.#guard;
-    const reasons = [whyAside, this.#prober.record.lastError].filter((reason) => reason !== null);
+    const { state, remark } = this.#guard;
+    const reasons = [remark, this.#prober.record.lastError].filter((reason) => reason !== null);
     return { breaker: state, lastError: reasons.length > 0 ? reasons.join('; ') : null };
   }
 

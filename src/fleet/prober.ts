@@ -65,6 +65,7 @@ export class Prober implements Service {
   #awaySince: number | null;
   /** Nothing listens at its address. */
   #refuses = false;
+  #isProbing = false;
 
   constructor(options: ProberOptions) {
     const { clock, logger } = options;
@@ -73,7 +74,12 @@ export class Prober implements Service {
     this.#probing = new Loop({
       name: 'probe',
       intervalMs: () => nextProbeInMs(this.#record, options.intervalMs, options.random),
-      step: (signal) => this.#probe(signal),
+      step: async (signal) => {
+        this.#isProbing = true;
+        await this.#probe(signal).finally(() => {
+          this.#isProbing = false;
+        });
+      },
       clock,
       logger,
     });
@@ -88,6 +94,10 @@ export class Prober implements Service {
 
   get record(): HealthRecord {
     return this.#record;
+  }
+
+  get isProbing(): boolean {
+    return this.#isProbing;
   }
 
   /** Nothing listens at its address, but it has not been away for long: it may well be on its way up. */
@@ -127,7 +137,7 @@ export class Prober implements Service {
     const queue = await this.#readQueue(signal);
     if (signal.aborted) return;
     if (!('running' in queue)) {
-      this.#refuses = queue.reason === 'refused';
+      this.#refuses = isNotUp(queue);
       this.#missed(describeFailure(queue));
       await onProbe({ record: this.#record, queue: null, stats: null, cameBack: false });
       return;
@@ -198,4 +208,9 @@ export class Prober implements Service {
       this.#options.logger.warn({ reason: describeFailure(info) }, 'the lists of an instance could not be read');
     }
   }
+}
+
+/** Nothing listens at its address, or a proxy before it says so. */
+function isNotUp({ reason, status }: HttpFailure): boolean {
+  return reason === 'refused' || (status !== undefined && status >= 502 && status <= 504);
 }

@@ -13,8 +13,9 @@ export const BUDGET_WINDOW_MS = 300_000;
 /** A small fleet may always repeat so many. */
 const FLOOR = 3;
 
-/** One more repeated attempt is within `percent` of the dispatches, itself included. */
+/** One more repeated attempt is within `percent` of the dispatches, itself included; 0: none at all. */
 export function mayRetry({ all, retries }: RecentDispatches, percent: number): boolean {
+  if (percent === 0) return false;
   return retries + 1 <= Math.max(FLOOR, Math.floor(((all + 1) * percent) / 100));
 }
 

@@ -5,9 +5,10 @@ import {
   type BreakerRecord,
   type BreakerTuning,
   initialBreaker,
+  isTested,
   LONGEST_OPEN_MS,
   nextBreaker,
-  whyAside,
+  remarkOn,
 } from '../../src/fleet/breaker.ts';
 
 const tuning: BreakerTuning = { threshold: 3, openMs: 30_000 };
@@ -23,7 +24,7 @@ interface Run {
 }
 
 function told(record: BreakerRecord, events: readonly BreakerEvent[], run: Run = {}): BreakerRecord {
-  const moment = { now: run.now ?? 0, spare: run.spare ?? true, random: () => run.random ?? 0.5 };
+  const moment = { now: run.now ?? 0, spare: () => run.spare ?? true, random: () => run.random ?? 0.5 };
   return events.reduce((state, event) => nextBreaker(state, event, moment, tuning), record);
 }
 
@@ -67,11 +68,52 @@ describe('the breaker', () => {
     expect(stateAfter([quick('a'), quick('b')])).toBe('HALF_OPEN');
   });
 
+  it('keeps an instance that cannot be spared, and asks a canary all the same', () => {
+    const doubted = told(fresh, [quick('a'), quick('b')], { spare: false });
+    expect(doubted.state).toBe('CLOSED');
+    expect(isTested(doubted)).toBe(true);
+    expect(remarkOn(doubted)).toMatch(/^still used, as too many are put aside: two jobs in a row failed/);
+    expect(told(doubted, [passed])).toMatchObject({ state: 'CLOSED', doubt: null });
+    // that is not what jobs say any more
+    expect(told(doubted, [failed], { spare: false })).toMatchObject({
+      state: 'OPEN',
+      soft: false,
+      doubt: null,
+    });
+  });
+
+  it('asks nobody before it puts aside what failed by itself', () => {
+    expect(stateAfter([fault], { spare: false })).toBe('HALF_OPEN');
+    expect(stateAfter([fault, failed], { spare: false })).toBe('OPEN');
+  });
+
   it('does not let bad jobs put the whole fleet aside', () => {
     const pair = (name: string): BreakerEvent[] => [quick(`${name}1`), quick(`${name}2`)];
     const thrice = [...pair('a'), passed, ...pair('b'), passed, ...pair('c')];
-    expect(stateAfter(thrice, { spare: true })).toBe('OPEN');
-    expect(stateAfter(thrice, { spare: false })).toBe('HALF_OPEN');
+    expect(told(fresh, thrice, { spare: true })).toMatchObject({ state: 'OPEN', soft: true });
+    expect(stateAfter(thrice, { spare: false })).toBe('CLOSED');
+  });
+
+  it('is used again when the fleet needs it, unless it is broken', () => {
+    const needed: BreakerEvent = { kind: 'needed' };
+    const soft = told(fresh, [quick('a'), quick('b')]);
+    expect(told(soft, [needed])).toMatchObject({ state: 'CLOSED', soft: false });
+    expect(isTested(told(soft, [needed]))).toBe(true);
+    const byStrikes = told(fresh, [fault, passed, fault, passed, fault]);
+    expect(told(byStrikes, [needed])).toMatchObject({ state: 'CLOSED', openUntil: null });
+    expect(stateAfter([fault, needed])).toBe('HALF_OPEN');
+    expect(stateAfter([fault, failed, needed])).toBe('OPEN');
+  });
+
+  it('takes an instance back with care until three jobs have succeeded on it', () => {
+    const success: BreakerEvent = { kind: 'success' };
+    const back = told(fresh, [fault, passed]);
+    const trials = [back, told(back, [success]), told(back, [success, success, success, success])];
+    expect(trials.map(({ trial }) => trial)).toEqual([3, 2, 0]);
+    expect(told(back, [success, fault, passed]).trial).toBe(3);
+    // not at its first start, and not when it was never put aside
+    expect([fresh.trial, told(fresh, [success, passed]).trial]).toEqual([0, 0]);
+    expect(told(fresh, [quick('a'), quick('b'), passed], { spare: false }).trial).toBe(0);
   });
 
   it('waits twice as long each time, and forgives after ten healthy minutes', () => {
@@ -86,9 +128,9 @@ describe('the breaker', () => {
   });
 
   it('says in one line why an instance gets no jobs', () => {
-    expect(whyAside(told(fresh, [fault]))).toBe('gets no jobs until a canary passes: it crashed');
-    expect(whyAside(told(fresh, [fault, failed]))).toBe('put aside for a while: no end in time');
-    expect(whyAside(told(fresh, [fault, passed]))).toBeNull();
+    expect(remarkOn(told(fresh, [fault]))).toBe('gets no jobs until a canary passes: it crashed');
+    expect(remarkOn(told(fresh, [fault, failed]))).toBe('put aside for a while: no end in time');
+    expect(remarkOn(told(fresh, [fault, passed]))).toBeNull();
   });
 });
 
@@ -100,6 +142,7 @@ const anyEvent: fc.Arbitrary<BreakerEvent> = fc.oneof(
   fc.constant(passed),
   fc.constant(failed),
   fc.constant<BreakerEvent>({ kind: 'comeback' }),
+  fc.constant<BreakerEvent>({ kind: 'needed' }),
   fc.constant<BreakerEvent>({ kind: 'time' }),
 );
 const steps = fc.array(
@@ -119,18 +162,20 @@ function play(path: readonly { event: BreakerEvent; waitMs: number; spare: boole
   return path.map(({ event, waitMs, spare, random }) => {
     now += waitMs;
     const before = record;
-    record = nextBreaker(before, event, { now, spare, random: () => random }, tuning);
-    return { before, event, record, now };
+    record = nextBreaker(before, event, { now, spare: () => spare, random: () => random }, tuning);
+    return { before, event, record, now, spare };
   });
 }
 
 describe('in any order of events, the breaker', () => {
-  it('closes by a passed canary only, and only from HALF_OPEN', () => {
+  it('closes by a passed canary, from HALF_OPEN, or because what jobs say of it must not count', () => {
     fc.assert(
       fc.property(steps, (path) => {
         for (const { before, event, record } of play(path)) {
           if (record.state !== 'CLOSED' || before.state === 'CLOSED') continue;
-          expect([before.state, event.kind]).toEqual(['HALF_OPEN', 'canary-passed']);
+          const way = [before.soft, before.state, event.kind];
+          if (event.kind === 'needed') expect(way[0]).toBe(true);
+          else expect(way.slice(1)).toEqual(['HALF_OPEN', 'canary-passed']);
         }
       }),
     );
@@ -155,7 +200,8 @@ describe('in any order of events, the breaker', () => {
       fc.property(steps, (path) => {
         const trail = play(path);
         const last = trail.at(-1);
-        const moment = { now: (last?.now ?? 0) + 2 * LONGEST_OPEN_MS, spare: true, random: () => 0.5 };
+        const now = (last?.now ?? 0) + 2 * LONGEST_OPEN_MS;
+        const moment = { now, spare: () => true, random: () => 0.5 };
         const tried = nextBreaker(last?.record ?? fresh, { kind: 'time' }, moment, tuning);
         expect(nextBreaker(tried, passed, moment, tuning).state).toBe('CLOSED');
       }),
@@ -167,6 +213,18 @@ describe('in any order of events, the breaker', () => {
       fc.property(steps, (path) => {
         for (const { record } of play(path)) {
           expect(record.reason === null).toBe(record.state === 'CLOSED');
+          if (record.state !== 'CLOSED') expect([record.doubt, record.trial]).toEqual([null, 0]);
+          else expect(record.soft).toBe(false);
+        }
+      }),
+    );
+  });
+
+  it('puts nothing aside softly that the fleet cannot spare', () => {
+    fc.assert(
+      fc.property(steps, (path) => {
+        for (const { before, record, spare } of play(path)) {
+          if (record.soft && !before.soft) expect(spare).toBe(true);
         }
       }),
     );

@@ -29,6 +29,7 @@ export function blockedReason(
 /** Jobs whose earlier attempts failed, when those of the whole fleet are repeated too often. */
 export function retriesReason(lane: Lane, recent: RecentDispatches, percent: number): string | null {
   if (!lane.isRetry || mayRetry(recent, percent)) return null;
+  if (percent === 0) return 'much fails on most instances, so repeated attempts wait until that is over';
   return `much fails at the moment, so repeated attempts are limited to ${percent} % of all`;
 }
 

@@ -98,16 +98,22 @@ export class Dispatcher {
   }
 
   #plan(now: number): Plan {
+    const state = this.state(now);
+    this.#probeStale(state.candidates);
+    return plan(state, now);
+  }
+
+  /** What a plan of this moment (epoch ms) is made from. */
+  state(now: number): PlanState {
     const { clock, fleet, runs, line, learning, config, storageWatch } = this.#parts;
-    const { maxConcurrentJobs, retryBudgetPercent } = config;
+    const { maxConcurrentJobs } = config;
+    const retryBudgetPercent = fleet.isPanic ? 0 : config.retryBudgetPercent;
     const { cursor, shares } = this.#last;
     const tick = clock.monotonic();
-    const candidates = snapshotOf(fleet, runs, this.#comebacks, { now, tick });
-    this.#probeStale(candidates);
-    const state: PlanState = {
+    return {
       pending: line.queue,
       needs: line.needs,
-      candidates,
+      candidates: snapshotOf(fleet, runs, this.#comebacks, { now, tick }),
       maxConcurrentJobs,
       retryBudgetPercent,
       recent: this.#dispatches.recent(tick),
@@ -119,7 +125,6 @@ export class Dispatcher {
       running: runs.byTenant(),
       estimates: learning.estimates,
     };
-    return plan(state, now);
   }
 
   /** Jobs wait, and nothing was heard for a while of an instance that could take one: its answer wakes the next plan. */

@@ -229,6 +229,7 @@ export class LeaderTerm {
   #fleetListener(): Parameters<Fleet['listen']>[0] {
     return {
       onChange: () => this.#parts.wake(),
+      onPanic: () => this.#parts.wake(),
       onMessage: (id, message) => {
         if (this.#goesOn()) this.#runs.route(id, message);
       },

@@ -20,7 +20,7 @@ export function snapshotOf(
 ): Candidate[] {
   const candidates = fleet
     .instances()
-    .map(({ instance, answering, starting, inventory, breaker }): Candidate => {
+    .map(({ instance, answering, starting, stale, slowStart, inventory, breaker }): Candidate => {
       const present = runs.ofInstance(instance.id);
       return {
         id: instance.id,
@@ -37,8 +37,8 @@ export function snapshotOf(
         isolated: present.some((run) => run.subject.job.crashes > 0),
         resting: false,
         endsAt: endsOf(present, now),
-        stale: false,
-        slowStart: false,
+        stale,
+        slowStart,
         vramBytes: instance.vramTotalBytes,
         inventory,
         loadedModels: instance.loadedModels,

@@ -92,6 +92,8 @@ describe('the reason a lane is held back', () => {
       'much fails at the moment, so repeated attempts are limited to 10 % of all',
     );
     expect(retriesReason(lane, recent, 10)).toBeNull();
+    expect(retriesReason(retry, { all: 59, retries: 0 }, 0)).toMatch(/^much fails on most instances/);
+    expect(retriesReason(lane, recent, 0)).toBeNull();
     expect(retriesReason(retry, { all: 59, retries: 5 }, 10)).toBeNull();
   });
 

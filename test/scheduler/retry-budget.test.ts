@@ -8,6 +8,13 @@ const step = fc.record({
 });
 
 describe('the retry budget', () => {
+  it('is nothing at all, not even the least that a small fleet has, when it is set to 0', () => {
+    expect([mayRetry({ all: 0, retries: 0 }, 10), mayRetry({ all: 5000, retries: 0 }, 0)]).toEqual([
+      true,
+      false,
+    ]);
+  });
+
   it('holds repeated attempts to the larger of three and a tenth of the dispatches, whatever comes (F44)', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), fc.constantFrom(10, 25), (steps, percent) => {

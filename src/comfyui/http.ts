@@ -10,7 +10,7 @@ import { type HistoryEntry, parseHistoryReply } from './history.ts';
 import type { HttpFailure } from './http-failure.ts';
 import { discard, type HttpResult, type HttpTransport, statusFailure } from './http-transport.ts';
 import { type MultipartFile, multipartBody } from './multipart.ts';
-import { type ObjectInfo, parseObjectInfo } from './object-info.ts';
+import { type ObjectInfo, parseNames, parseObjectInfo } from './object-info.ts';
 import { COMFY_FOLDERS, type ComfyFile, type ComfyFolder } from './output-items.ts';
 import { type PromptReply, parsePromptReply, promptReplyOfFailure } from './prompt-reply.ts';
 import { parsePromptCount, parseQueue, type Queue } from './queue.ts';
@@ -135,6 +135,11 @@ export class ComfyHttp {
 
   async getObjectInfo(options: CallOptions): Promise<HttpResult<ObjectInfo>> {
     return this.#read(get('/object_info', options), MAX_BYTES.objectInfo, parseObjectInfo);
+  }
+
+  /** Names of the embeddings, without ending. */
+  async getEmbeddings(options: CallOptions): Promise<HttpResult<readonly string[]>> {
+    return this.#read(get('/embeddings', options), MAX_BYTES.prompt, parseNames);
   }
 
   /** Whether nodes of the type make what a prompt is run for; false for one that the server does not have. */

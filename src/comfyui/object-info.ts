@@ -66,6 +66,11 @@ export function parseObjectInfo(value: Json): ObjectInfo | null {
   };
 }
 
+/** A list of names, as GET /embeddings answers; null when it is none. */
+export function parseNames(value: Json): readonly string[] | null {
+  return Array.isArray(value) ? value.filter((name): name is string => typeof name === 'string') : null;
+}
+
 /** Adds the embeddings, which no input offers: prompts name them. @param names as GET /embeddings lists them. */
 export function withEmbeddings(inventory: Inventory, names: readonly string[]): Inventory {
   const embeddings = names.map((name): ModelFile => ({ kind: 'embeddings', name }));

@@ -11,7 +11,15 @@
  */
 import { createHash } from 'node:crypto';
 import type { Graph, Json } from './graph.ts';
-import { folderOf, isModelFileName, isName, isNoModel, type Place, placeOf } from './model-files.ts';
+import {
+  folderOf,
+  isModelFileName,
+  isName,
+  isNoModel,
+  type Place,
+  placeOf,
+  soundsLikeModel,
+} from './model-files.ts';
 
 /** One model file an instance lists; `kind` is ComfyUI's folder name (checkpoints, loras, ...) or `other`. */
 export interface ModelFile {
@@ -57,8 +65,12 @@ const FREE_TEXT_INPUT =
   /^(text|prompt|positive|negative|string|value|caption|filename_prefix)$|_(text|prompt)$|^(text|prompt)_/;
 
 /** What an instance must have to run the graph. `fleet`: what the instances have, by which inputs of models are told. */
-export function needsOf(graph: Graph, fleet: Iterable<Inventory | null> = []): Needs {
-  const known = [...new Set(fleet)].filter((inventory) => inventory !== null).map(indexOf);
+export function needsOf(
+  graph: Graph,
+  fleet: readonly { readonly inventory: Inventory | null }[] = [],
+): Needs {
+  const inventories = new Set(fleet.map(({ inventory }) => inventory));
+  const known = [...inventories].filter((inventory) => inventory !== null).map(indexOf);
   const uses = new Map<string, ModelUse>();
   for (const node of Object.values(graph)) {
     for (const [input, value] of Object.entries(node.inputs)) {
@@ -113,6 +125,11 @@ function isNeed(known: readonly Index[], place: Place, name: string, text: strin
   if (known.some((index) => index.offers.has(place))) return true;
   if (known.some((index) => index.texts.has(place))) return false;
   return !FREE_TEXT_INPUT.test(name) && isModelFileName(text);
+}
+
+/** The input chooses a model there; by its name, when nothing is known of the instance. */
+export function choosesModel(inventory: Inventory | null, place: Place): boolean {
+  return inventory?.inputs ? indexOf(inventory).offers.has(place) : soundsLikeModel(place);
 }
 
 /** A short stable name of a class of needs; equal needs have equal keys on every replica. */

@@ -31,6 +31,12 @@ export const FAULTS = {
     charged: true,
     message: 'some outputs of the workflow are invalid',
   },
+  NOT_EQUIPPED: {
+    blame: 'nobody',
+    retryable: true,
+    charged: true,
+    message: 'the instance has a node type or a model no longer that it had when it was asked',
+  },
   NODE_FAILED: { blame: 'ambiguous', retryable: true, charged: true, message: 'a node failed' },
   OUT_OF_MEMORY: {
     blame: 'ambiguous',

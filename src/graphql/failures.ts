@@ -3,6 +3,7 @@
  * (`kind`) to them. They are data, so a client reads them in the answer; what is thrown instead is a top-level error.
  */
 import type { Job, JobStatus } from '../domain/job.ts';
+import { listed, missingWords } from '../domain/missing-words.ts';
 import type { Issue } from '../jobs/sources.ts';
 import type { FileRefusal, NodeProblem, QueueFull, SubmitResult } from '../jobs/submission.ts';
 import { assertNever } from '../lib/assert.ts';
@@ -129,15 +130,18 @@ export function submitFailure(result: Exclude<SubmitResult, { kind: 'submitted' 
       return { __typename: 'WorkflowInvalidError', code: 'WORKFLOW_INVALID', message, nodeErrors };
     }
     case 'not-runnable': {
-      const { missingNodeTypes, missingModels } = result;
-      const missing = [...missingNodeTypes, ...missingModels].join(', ');
-      const message = `no instance could ever run it; missing: ${missing}`;
+      const { missing, closest } = result;
+      const things = listed(missingWords(missing), 5);
+      const message =
+        closest === null
+          ? `no instance has ${things}`
+          : `no instance has all it needs; the closest, ${closest}, lacks ${things}`;
       return {
         __typename: 'NotRunnableError',
         code: 'NOT_RUNNABLE',
         message,
-        missingNodeTypes,
-        missingModels,
+        missingNodeTypes: missing.nodeTypes,
+        missingModels: missing.models,
       };
     }
     case 'conflict': {

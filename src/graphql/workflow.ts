@@ -73,21 +73,14 @@ export function addWorkflow(builder: Builder, refs: Refs): void {
   }));
 }
 
-function needsIn({ graph }: WorkflowDefinition, fleet: readonly EquippedInstance[]): Needs {
-  return needsOf(
-    graph,
-    fleet.map(({ inventory }) => inventory),
-  );
-}
-
-function missingOnEach(workflow: WorkflowDefinition, fleet: readonly EquippedInstance[]): Needs[] {
-  const needs = needsIn(workflow, fleet);
+function missingOnEach({ graph }: WorkflowDefinition, fleet: readonly EquippedInstance[]): Needs[] {
+  const needs = needsOf(graph, fleet);
   return fleet.map(({ inventory }) => missingFrom(needs, inventory));
 }
 
 /** What every instance lacks. An empty fleet lacks nothing: it accepts jobs and waits for instances. */
 function missingOnAll(workflow: WorkflowDefinition, fleet: readonly EquippedInstance[]): Needs {
-  return missingEverywhere(needsIn(workflow, fleet), missingOnEach(workflow, fleet));
+  return missingEverywhere(needsOf(workflow.graph, fleet), missingOnEach(workflow, fleet));
 }
 
 function hasAll(missing: Needs | undefined): boolean {

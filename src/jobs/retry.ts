@@ -36,7 +36,7 @@ export async function retryJob(parts: RetryParts, viewer: Viewer, jobId: string)
   const graph = await findGraph(store.db, jobId);
   // Deleted since the first look.
   if (!graph) return { kind: 'not-found' };
-  const needs = needsOf(graph);
+  const needs = needsOf(graph, await store.inventories.ofFleet());
   const { workflow, inputs, priority, labels, timeoutMs, maxAttempts } = job;
   const queued = await recorder.queue(
     viewer,

@@ -1,4 +1,5 @@
 /** What a client hands in to have a job made, and every way it may end: the words of submit.ts and retry.ts. */
+import type { Needs } from '../domain/capabilities.ts';
 import type { Job } from '../domain/job.ts';
 import type { JsonObject } from '../lib/json.ts';
 import type { QueueLimit } from './insert-job.ts';
@@ -57,8 +58,9 @@ export type SubmitResult =
     }
   | {
       readonly kind: 'not-runnable';
-      readonly missingNodeTypes: readonly string[];
-      readonly missingModels: readonly string[];
+      readonly missing: Needs;
+      /** Name of the instance that lacks these, and least of all, when each thing is somewhere, but nowhere all of them. */
+      readonly closest: string | null;
     }
   /** The key was used with another body; `job` is the one of that body, null when it was deleted since. */
   | { readonly kind: 'conflict'; readonly job: Job | null }

@@ -9,6 +9,7 @@ import type { Viewer } from '../domain/viewer.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { findKey } from '../store/idempotency.ts';
+import type { EquippedInstance } from '../store/inventories.ts';
 import { findJob } from '../store/jobs.ts';
 import type { Store } from '../store/open.ts';
 import type { WorkflowRegistry } from '../workflows/definition.ts';
@@ -19,7 +20,7 @@ import { type QueueLimits, reachedLimit } from './insert-job.ts';
 import { namesNothing, type Picture, PictureIntake } from './picture-intake.ts';
 import type { IdempotencyRequest, NewJob, QueueResult, QueueWriter } from './queue-writer.ts';
 import { queueFull, retryJob } from './retry.ts';
-import { type FleetInventory, FleetInventoryReader, firstModel, missingEverywhere } from './runnable.ts';
+import { firstModel, shortageOf } from './runnable.ts';
 import type { RetryResult, SubmitRequest, SubmitResult } from './submission.ts';
 import { checkOptions, type SubmitOptions } from './submit-options.ts';
 import type { Uploads } from './uploads.ts';
@@ -68,17 +69,16 @@ interface Accepted {
   readonly request: SubmitRequest;
   readonly options: SubmitOptions;
   readonly draft: Draft;
+  readonly needs: Needs;
 }
 
 class SubmitSteps {
   readonly #parts: SubmitterParts;
   readonly #intake: PictureIntake;
-  readonly #fleet: FleetInventoryReader;
 
   constructor(parts: SubmitterParts) {
     this.#parts = parts;
     const { store, uploads, clock, config } = parts;
-    this.#fleet = new FleetInventoryReader(store.db);
     this.#intake = new PictureIntake({
       store,
       uploads,
@@ -88,28 +88,31 @@ class SubmitSteps {
   }
 
   async submit(viewer: Viewer, request: SubmitRequest): Promise<SubmitResult> {
-    const fleet = await this.#fleet.read();
+    const fleet = await this.#parts.store.inventories.ofFleet();
     const accepted = this.#accept(request, fleet);
     if ('kind' in accepted) return accepted;
     const checked = await this.#intake.check(viewer, accepted.draft.slots);
     if (!checked.ok) return checked.refusal;
     const earlier = await this.#earlier(viewer, accepted.options);
     // A repeated request is answered with its job, whatever became of the fleet or the queue since.
-    const refusal = earlier ? null : await this.#admit(viewer, accepted.draft, fleet);
+    const refusal = earlier ? null : await this.#admit(viewer, accepted, fleet);
     if (refusal) return refusal;
     const received = await this.#intake.receive(viewer, checked.ready);
     if (!received.ok) return received.refusal;
     return this.#makeJob(viewer, accepted, received.pictures, earlier);
   }
 
-  #accept(request: SubmitRequest, fleet: FleetInventory): Accepted | SubmitResult {
+  #accept(request: SubmitRequest, fleet: Fleet): Accepted | SubmitResult {
     const { options, issues } = checkOptions(request);
     const drafted = draftOf(request, {
       workflows: this.#parts.workflows(),
       random: this.#parts.random,
       firstModel: (folder) => firstModel(fleet, folder),
     });
-    if (drafted.ok && issues.length === 0) return { request, options, draft: drafted.draft };
+    if (drafted.ok && issues.length === 0) {
+      const { draft } = drafted;
+      return { request, options, draft, needs: needsOf(draft.graph, fleet) };
+    }
     if (!drafted.ok && 'issues' in drafted) issues.push(...drafted.issues);
     if (issues.length > 0) return { kind: 'invalid', issues };
     const nodeErrors = !drafted.ok && 'nodeErrors' in drafted ? drafted.nodeErrors : [];
@@ -122,10 +125,9 @@ class SubmitSteps {
     return findKey(store.db, viewer.tenant, idempotencyKey, clock.now());
   }
 
-  async #admit(viewer: Viewer, draft: Draft, fleet: FleetInventory): Promise<SubmitResult | null> {
-    const missing = missingEverywhere(needsOf(draft.graph), fleet);
-    if (missing)
-      return { kind: 'not-runnable', missingNodeTypes: missing.nodeTypes, missingModels: missing.models };
+  async #admit(viewer: Viewer, { draft, needs }: Accepted, fleet: Fleet): Promise<SubmitResult | null> {
+    const shortage = shortageOf(needs, fleet);
+    if (shortage) return { kind: 'not-runnable', ...shortage };
     // The recorder decides; looking here too spares a full gateway the bytes of what it cannot take.
     if (draft.slots.length === 0) return null;
     const reached = await reachedLimit(this.#parts.store.db, viewer.tenant, this.#limits(viewer));
@@ -134,7 +136,7 @@ class SubmitSteps {
 
   async #makeJob(
     viewer: Viewer,
-    { request, options, draft }: Accepted,
+    { request, options, draft, needs }: Accepted,
     pictures: readonly Picture[],
     earlier: EarlierJob | null,
   ): Promise<SubmitResult> {
@@ -150,23 +152,25 @@ class SubmitSteps {
     }
     const filled = await Promise.all(pictures.map((picture) => picture.keep()));
     const { graph, inputs } = fillSlots(draft, filled);
-    const job = this.#newJob(draft.workflow, options, { graph, inputs });
+    const job = this.#newJob(draft.workflow, options, { graph, inputs, needs });
     const queued = await this.#queue(viewer, job, idempotency);
     if (queued.kind !== 'file-gone') return queued;
     const gone = draft.slots.filter((_, slot) => filled[slot]?.sha256 === queued.sha256);
     return { kind: 'invalid', issues: gone.map(namesNothing) };
   }
 
-  #newJob(workflow: string, options: SubmitOptions, content: Pick<NewJob, 'graph' | 'inputs'>): NewJob {
+  #newJob(
+    workflow: string,
+    options: SubmitOptions,
+    content: Pick<NewJob, 'graph' | 'inputs' | 'needs'>,
+  ): NewJob {
     const { config, clock, ids } = this.#parts;
-    const needs: Needs = needsOf(content.graph);
     return {
       ...content,
       id: ids(),
       workflow,
       files: fileRefsOf(content.graph),
-      needs,
-      needsKey: needsKey(needs),
+      needsKey: needsKey(content.needs),
       priority: options.priority,
       labels: options.labels,
       timeoutMs: options.timeoutMs ?? config.jobTimeoutMs,
@@ -205,4 +209,5 @@ class SubmitSteps {
 }
 
 type FileGone = Extract<QueueResult, { kind: 'file-gone' }>;
+type Fleet = readonly EquippedInstance[];
 type EarlierJob = NonNullable<Awaited<ReturnType<typeof findKey>>>;

@@ -1,8 +1,10 @@
 /** What ComfyUI's refusals and errors become for the user: a code of the table and one clean line. Pure. */
 import type { PromptEnd } from '../comfyui/history.ts';
 import type { NodeErrors, PromptReply } from '../comfyui/prompt-reply.ts';
+import { choosesModel, type Inventory } from '../domain/capabilities.ts';
 import { type Fault, type FaultCode, fault } from '../domain/fault.ts';
 import type { Graph } from '../domain/graph.ts';
+import { placeOf } from '../domain/model-files.ts';
 
 const LONGEST_LINE = 300;
 /** After each of these the process holds a broken graphics context: every job on it fails until a restart. */
@@ -13,19 +15,41 @@ const DISK_FULL =
 const OUT_OF_MEMORY =
   /out.?of.?memory|not enough (gpu |video )?memory|allocation on device|CUBLAS_STATUS_ALLOC_FAILED/i;
 
-/** POST /prompt was answered with a refusal. */
-export function faultOfRejection(reply: Extract<PromptReply, { kind: 'rejected' }>): Fault {
-  const [first] = reply.nodeErrors;
-  const line = first
-    ? nodeLine(first)
-    : [reply.error.message, reply.error.details].filter(Boolean).join(': ');
-  return fault('PROMPT_REJECTED', cleanLine(line), first ? nodeOf(first) : null);
+/** POST /prompt was answered with a refusal. `inventory`: what the instance was believed to have. */
+export function faultOfRejection(
+  reply: Extract<PromptReply, { kind: 'rejected' }>,
+  inventory: Inventory | null,
+): Fault {
+  const { error, nodeErrors } = reply;
+  const lacking = nodeErrors.find((node) => lacksModel(node, inventory));
+  if (lacking) return fault('NOT_EQUIPPED', cleanLine(nodeLine(lacking)), nodeOf(lacking));
+  const [first] = nodeErrors;
+  const line = cleanLine(first ? nodeLine(first) : [error.message, error.details].filter(Boolean).join(': '));
+  if (error.type === 'missing_node_type' || UNKNOWN_NODE.test(error.message)) {
+    return fault('NOT_EQUIPPED', line);
+  }
+  return fault('PROMPT_REJECTED', line, first ? nodeOf(first) : null);
 }
 
-/** The prompt was accepted, but outputs of it were dropped as invalid. */
-export function faultOfNodeErrors(nodeErrors: readonly NodeErrors[]): Fault {
-  const [first] = nodeErrors;
-  return first ? fault('NODE_ERRORS', cleanLine(nodeLine(first)), nodeOf(first)) : fault('NODE_ERRORS');
+/** The prompt was accepted, but outputs of it were dropped as invalid. `inventory` as above. */
+export function faultOfNodeErrors(nodeErrors: readonly NodeErrors[], inventory: Inventory | null): Fault {
+  const lacking = nodeErrors.find((node) => lacksModel(node, inventory));
+  const shown = lacking ?? nodeErrors[0];
+  const code = lacking ? 'NOT_EQUIPPED' : 'NODE_ERRORS';
+  return shown ? fault(code, cleanLine(nodeLine(shown)), nodeOf(shown)) : fault(code);
+}
+
+/** As worded up to ComfyUI 0.3.64; later ones have a type for it. */
+const UNKNOWN_NODE = /^Cannot execute because node .* does not exist/;
+
+function lacksModel({ nodeType, errors }: NodeErrors, inventory: Inventory | null): boolean {
+  return errors.some(
+    ({ type, inputName }) =>
+      type === 'value_not_in_list' &&
+      nodeType !== null &&
+      inputName !== null &&
+      choosesModel(inventory, placeOf(nodeType, inputName)),
+  );
 }
 
 /** A run that ended as history says; null when it succeeded. `graph` names the type where the message does not. */

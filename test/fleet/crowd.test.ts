@@ -122,6 +122,7 @@ describe('an instance that is away for an hour (F29)', () => {
       intervalMs: 5000,
       timeoutMs: 3000,
       unhealthyAfterMisses: 3,
+      inventoryRefreshMs: 600_000,
       doubt: () => null,
       onProbe: async () => undefined,
       onInventory: async () => undefined,
@@ -173,8 +174,9 @@ describe('a crowd of instances (F29, F44)', () => {
     const clock = new VirtualClock();
     const lists = new Gate(4);
     let [asking, most, answered] = [0, 0, 0];
-    const http: Pick<ComfyHttp, 'getPromptCount' | 'getSystemStats' | 'getObjectInfo'> = {
+    const http: Pick<ComfyHttp, 'getPromptCount' | 'getSystemStats' | 'getObjectInfo' | 'getEmbeddings'> = {
       getPromptCount: async () => ({ ok: true, value: 0 }),
+      getEmbeddings: async () => ({ ok: true, value: [] }),
       getSystemStats: async () => refused,
       getObjectInfo: async () => {
         most = Math.max(most, ++asking);
@@ -196,6 +198,7 @@ describe('a crowd of instances (F29, F44)', () => {
           intervalMs: 5000,
           timeoutMs: 3000,
           unhealthyAfterMisses: 3,
+          inventoryRefreshMs: 600_000,
           doubt: () => null,
           onProbe: async () => undefined,
           onInventory: async () => undefined,

@@ -44,6 +44,7 @@ export async function startFleet(
       probeIntervalMs: 50,
       probeTimeoutMs: 300,
       unhealthyAfterMisses: 3,
+      inventoryRefreshMs: 600_000,
       comfyuiWebsocket: true,
       breakerThreshold: 3,
       breakerOpenMs: 30_000,

@@ -11,7 +11,8 @@ import { createSubmitter, type Submitter, type SubmitterParts } from '../../src/
 import { createUploads, type Uploads } from '../../src/jobs/uploads.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { DiskStore } from '../../src/storage/disk-store.ts';
-import { saveInventory, upsertConfigured } from '../../src/store/instances.ts';
+import { upsertConfigured } from '../../src/store/instances.ts';
+import { saveInventory } from '../../src/store/inventories.ts';
 import type { Store } from '../../src/store/open.ts';
 import { loadWorkflows } from '../../src/workflows/registry.ts';
 import { type EngineName, openTempStore } from '../support/temp-store.ts';

@@ -301,8 +301,8 @@ describe.each(ENGINES)('on %s', (engine) => {
       await rig.addInstance('gpu2', { nodeTypes, models: [] });
       expect(await upscale()).toEqual({
         kind: 'not-runnable',
-        missingNodeTypes: [],
-        missingModels: [model.name],
+        missing: { nodeTypes: [], models: [model.name] },
+        closest: null,
       });
       await rig.addInstance('gpu3', null);
       expect((await upscale()).kind).toBe('submitted');
@@ -332,7 +332,7 @@ describe.each(ENGINES)('on %s', (engine) => {
       expect((await submitted(cat)).inputs.model).toBe('a.safetensors');
       expect(await submit({ ...cat, inputs: { prompt: 'x', model: 'c.ckpt' } })).toMatchObject({
         kind: 'not-runnable',
-        missingModels: ['c.ckpt'],
+        missing: { models: ['c.ckpt'] },
       });
     });
   });

@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { parsePromptReply } from '../../src/comfyui/prompt-reply.ts';
+import { type NodeErrors, type PromptReply, parsePromptReply } from '../../src/comfyui/prompt-reply.ts';
+import type { Inventory } from '../../src/domain/capabilities.ts';
 import type { Graph } from '../../src/domain/graph.ts';
-import { cleanLine, faultOfEnd, faultOfError, faultOfRejection } from '../../src/scheduler/run-faults.ts';
+import {
+  cleanLine,
+  faultOfEnd,
+  faultOfError,
+  faultOfNodeErrors,
+  faultOfRejection,
+} from '../../src/scheduler/run-faults.ts';
 import { allRecordings } from '../comfyui/recordings.ts';
 
 const GRAPH: Graph = { '7': { class_type: 'KSampler', inputs: {} } };
@@ -102,13 +109,58 @@ describe('faults of a run', () => {
         if (call.method !== 'POST' || !call.path.endsWith('/prompt') || call.status !== 400) continue;
         const reply = parsePromptReply(400, JSON.stringify(call.response_body));
         if (reply.kind !== 'rejected') throw new Error('a 400 is a refusal');
-        const fault = faultOfRejection(reply);
-        expect(fault).toMatchObject({ code: 'PROMPT_REJECTED', retryable: false });
+        const noModels = { nodeTypes: [], models: [], inputs: { lists: [], offers: {}, texts: [] } };
+        const fault = faultOfRejection(reply, noModels);
+        const isMissingNode = /^Cannot execute because node \w+ does not exist/.test(reply.error.message);
+        expect(fault).toMatchObject(
+          isMissingNode
+            ? { code: 'NOT_EQUIPPED', retryable: true }
+            : { code: 'PROMPT_REJECTED', retryable: false },
+        );
         expect(fault.message.length).toBeGreaterThan(5);
         expect(fault.message).not.toContain('\n');
         seen++;
       }
     }
     expect(seen).toBeGreaterThan(10);
+  });
+
+  describe('of a value that is in no list', () => {
+    const inventory = {
+      nodeTypes: ['LoraLoader', 'KSampler'],
+      models: [],
+      inputs: { lists: [['a.pt']], offers: { 'Custom.first': 0 }, texts: [] },
+    };
+    const nodeErrors = (nodeType: string, inputName: string): NodeErrors[] => [
+      { nodeId: '1', nodeType, dependentOutputs: [], errors: [error(inputName)] },
+    ];
+    const error = (inputName: string) => ({
+      type: 'value_not_in_list',
+      message: 'Value not in list',
+      details: `${inputName}: 'x' not in []`,
+      inputName,
+    });
+    const code = (nodeType: string, inputName: string, known: Inventory | null): string => {
+      const reply = {
+        kind: 'rejected',
+        status: 400,
+        error: error(''),
+        nodeErrors: nodeErrors(nodeType, inputName),
+      };
+      const rejection = faultOfRejection(reply as Extract<PromptReply, { kind: 'rejected' }>, known).code;
+      const part = faultOfNodeErrors(reply.nodeErrors, known).code;
+      expect(part === 'NOT_EQUIPPED').toBe(rejection === 'NOT_EQUIPPED');
+      return rejection;
+    };
+
+    it('blame lists that are out of date when it is one of models, whatever its input is called', () => {
+      expect(code('Custom', 'first', inventory)).toBe('NOT_EQUIPPED');
+      expect(code('LoraLoader', 'lora_name', null)).toBe('NOT_EQUIPPED');
+    });
+
+    it('blame the job when it is another one', () => {
+      expect(code('KSampler', 'sampler_name', inventory)).toBe('PROMPT_REJECTED');
+      expect(code('KSampler', 'sampler_name', null)).toBe('PROMPT_REJECTED');
+    });
   });
 });

@@ -12,6 +12,7 @@ import type { Viewer } from '../domain/viewer.ts';
 import type { Latest } from '../events/bus.ts';
 import type { Gate } from '../lib/gate.ts';
 import { attemptsOfJobs } from '../store/attempts.ts';
+import { equippedFleet } from '../store/equipped-fleet.ts';
 import { grouped } from '../store/grouped.ts';
 import { countJobsOfInstances, pageJobsOfInstances } from '../store/instance-jobs.ts';
 import { openAttemptCounts } from '../store/instance-load.ts';
@@ -138,7 +139,7 @@ export function createLoaders(services: Services, viewer: Viewer, gate?: Gate): 
     throughput: single(() => readThroughput(db, config)),
     fleet: single(() => listInstances(db)),
     queue: single(() => readQueueStatus(services)),
-    equipped: single(() => store.inventories.ofFleet()),
+    equipped: single(() => equippedFleet(store)),
   };
 }
 

@@ -6,6 +6,7 @@ import type { LimitsOf } from '../domain/tenant-limits.ts';
 import type { Viewer } from '../domain/viewer.ts';
 import { assert } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
+import { equippedFleet } from '../store/equipped-fleet.ts';
 import { findGraph, findJob } from '../store/jobs.ts';
 import type { Store } from '../store/open.ts';
 import type { QueueLimit } from './insert-job.ts';
@@ -36,7 +37,7 @@ export async function retryJob(parts: RetryParts, viewer: Viewer, jobId: string)
   const graph = await findGraph(store.db, jobId);
   // Deleted since the first look.
   if (!graph) return { kind: 'not-found' };
-  const needs = needsOf(graph, await store.inventories.ofFleet());
+  const needs = needsOf(graph, await equippedFleet(store));
   const { workflow, inputs, priority, labels, timeoutMs, maxAttempts } = job;
   const queued = await recorder.queue(
     viewer,

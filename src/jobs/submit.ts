@@ -8,6 +8,7 @@ import type { LimitsOf } from '../domain/tenant-limits.ts';
 import type { Viewer } from '../domain/viewer.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import { equippedFleet } from '../store/equipped-fleet.ts';
 import { findKey } from '../store/idempotency.ts';
 import type { EquippedInstance } from '../store/inventories.ts';
 import { findJob } from '../store/jobs.ts';
@@ -88,7 +89,7 @@ class SubmitSteps {
   }
 
   async submit(viewer: Viewer, request: SubmitRequest): Promise<SubmitResult> {
-    const fleet = await this.#parts.store.inventories.ofFleet();
+    const fleet = await equippedFleet(this.#parts.store);
     const accepted = this.#accept(request, fleet);
     if ('kind' in accepted) return accepted;
     const checked = await this.#intake.check(viewer, accepted.draft.slots);

@@ -2,12 +2,13 @@
  * What instances have, by content: equal lists share one row and, in a process, one object, however many instances have
  * them and however often they are read. Who compares instances may therefore compare the objects.
  */
-import { sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { InputLists, Inventory, ModelFile } from '../domain/capabilities.ts';
 import type { Instance } from '../domain/instance.ts';
-import { listInstances } from './instances.ts';
-import type { Db } from './open.ts';
-import type { InventoriesTable } from './schema.ts';
+import type { InventoriesTable, Tables } from './schema.ts';
+
+/** As in open.ts, which makes what is here. */
+type Db = Kysely<Tables>;
 
 /** An instance and what it can run; null where that was not read yet. */
 export interface EquippedInstance {
@@ -22,7 +23,7 @@ export class Inventories {
   readonly #gone = new FinalizationRegistry<string>((key) => {
     if (!this.#held(key)) this.#shared.delete(key);
   });
-  /** Holds what the fleet had when it was last read, so that the next reading finds it here. */
+  /** Held for the next reading. */
   #ofFleet: readonly EquippedInstance[] = [];
 
   constructor(db: Db) {
@@ -52,9 +53,8 @@ export class Inventories {
     return found;
   }
 
-  /** All instances that are not removed, in order of their names, with what they have. */
-  async ofFleet(): Promise<readonly EquippedInstance[]> {
-    const instances = await listInstances(this.#db);
+  /** All instances of the fleet with what they have, in the same order. */
+  async ofFleet(instances: readonly Instance[]): Promise<readonly EquippedInstance[]> {
     const found = await this.find(instances.flatMap(({ inventoryKey }) => inventoryKey ?? []));
     this.#ofFleet = instances.map((instance) => ({
       instance,

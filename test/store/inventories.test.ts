@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Inventory } from '../../src/domain/capabilities.ts';
+import { equippedFleet } from '../../src/store/equipped-fleet.ts';
 import { removeInstance, upsertConfigured } from '../../src/store/instances.ts';
 import { findInventories, Inventories, saveInventory } from '../../src/store/inventories.ts';
 import { ENGINES, openTempStore } from '../support/temp-store.ts';
@@ -27,10 +28,11 @@ describe.each(ENGINES)('inventories on %s', (engine) => {
   it('are read once for as long as an instance has them, and every change is seen', async () => {
     const { temp, db, add } = await open();
     const inventories = new Inventories(db);
-    expect(await inventories.ofFleet()).toEqual([]);
+    expect(await equippedFleet({ ...temp.store, inventories })).toEqual([]);
     await add('b', 'one');
     await add('a', null);
-    const read = async () => (await inventories.ofFleet()).map(({ inventory }) => inventory);
+    const read = async () =>
+      (await equippedFleet({ ...temp.store, inventories })).map(({ inventory }) => inventory);
     expect(await read()).toEqual([null, lists]);
     const queries: string[] = [];
     temp.store.onQuery((sql) => queries.push(sql));
@@ -46,7 +48,7 @@ describe.each(ENGINES)('inventories on %s', (engine) => {
     const inventories = new Inventories(db);
     await add('a', 'same');
     await add('b', 'same');
-    const [a, b] = await inventories.ofFleet();
+    const [a, b] = await equippedFleet({ ...temp.store, inventories });
     expect(a?.inventory).toEqual(lists);
     expect(b?.inventory).toBe(a?.inventory);
     expect((await inventories.find(['same', 'same'])).get('same')).toBe(a?.inventory);

@@ -18,6 +18,7 @@ import { EjectionCap } from './ejection-cap.ts';
 import type { InstanceState } from './instance-state.ts';
 import { Member } from './member.ts';
 import type { MemberEvents } from './member-options.ts';
+import { PANIC_SETTING } from './panic.ts';
 import { registerInstances } from './registry.ts';
 
 export interface FleetOptions {
@@ -62,8 +63,6 @@ export interface Fleet extends Service {
   actOnlyWhile(mayAct: () => boolean): void;
 }
 
-/** The setting that says so to other processes, while it lasts; since when, epoch ms. */
-export const PANIC_SETTING = 'fleet_panic';
 /** A fleet that comes back together is not asked for everything together. */
 const DIALS_AT_ONCE = 5;
 const LISTS_AT_ONCE = 4;

@@ -13,6 +13,8 @@ export interface PanicParts {
 }
 
 export const PANIC_LASTS_MS = 60_000;
+/** The row of the settings that says so to other processes while it lasts: since when, epoch ms. */
+export const PANIC_SETTING = 'fleet_panic';
 
 export class Panic {
   readonly #parts: PanicParts;

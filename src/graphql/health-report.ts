@@ -1,15 +1,18 @@
 /**
  * What /health and `health` say. CRITICAL: no job can make progress (store down, event bus stopped, no process
- * that leads the fleet, or every instance down). DEGRADED: work goes on but something is wrong, an empty fleet included, because jobs are accepted and wait.
+ * that leads the fleet, or every instance down or put aside). DEGRADED: work goes on but something is wrong, an empty fleet
+ * included, because jobs are accepted and wait.
  */
 import type { Instance } from '../domain/instance.ts';
 import type { EventBus } from '../events/bus.ts';
 import { inTime } from '../events/in-time.ts';
+import { PANIC_SETTING } from '../fleet/panic.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { listInstances } from '../store/instances.ts';
 import { queueCounts } from '../store/jobs.ts';
 import type { Store } from '../store/open.ts';
+import { findSetting } from '../store/settings.ts';
 
 export const HEALTH_STATUSES = ['HEALTHY', 'DEGRADED', 'CRITICAL'] as const;
 export type HealthStatus = (typeof HEALTH_STATUSES)[number];
@@ -66,37 +69,52 @@ export function createHealthReporter(parts: HealthParts): () => Promise<HealthRe
     ];
     const space = await spaceCheck(parts.storage);
     const instances = rows?.instances ?? [];
+    const failures = check('failures', rows?.isPanic !== true, MUCH_FAILS);
     return {
-      status: verdict(core, space, instances),
+      status: verdict(core, [space, failures], instances),
       version: parts.version,
       uptimeMs: parts.clock.monotonic() - startedAt,
       instancesTotal: instances.length,
       instancesHealthy: instances.filter(({ health }) => health === 'HEALTHY').length,
       activeJobs: rows?.active ?? 0,
-      checks: [...core, space, fleetCheck(instances), ...instances.map(instanceCheck)],
+      checks: [...core, space, fleetCheck(instances), failures, ...instances.map(instanceCheck)],
     };
   };
 }
 
-async function readRows(store: Store): Promise<{ instances: Instance[]; active: number }> {
+interface Rows {
+  readonly instances: readonly Instance[];
+  readonly active: number;
+  /** Whoever leads says that much fails on most instances. */
+  readonly isPanic: boolean;
+}
+
+async function readRows(store: Store): Promise<Rows> {
   const instances = await listInstances(store.db);
   const counts = await queueCounts(store.db);
-  return { instances, active: counts.pending + counts.processing };
+  const isPanic = (await findSetting(store.db, PANIC_SETTING)) !== null;
+  return { instances, active: counts.pending + counts.processing, isPanic };
 }
 
 function verdict(
   core: readonly HealthCheck[],
-  space: HealthCheck,
+  others: readonly HealthCheck[],
   instances: readonly Instance[],
 ): HealthStatus {
-  const answering = instances.filter(answers).length;
-  if (core.some(({ ok }) => !ok) || (instances.length > 0 && answering === 0)) return 'CRITICAL';
-  const whole = space.ok && instances.length > 0 && instances.every(({ health }) => health === 'HEALTHY');
+  // one that is tested may be used again in a second; one that is put aside may not
+  const works = instances.filter((one) => answers(one) && one.breaker !== 'OPEN').length;
+  if (core.some(({ ok }) => !ok) || (instances.length > 0 && works === 0)) return 'CRITICAL';
+  const whole = others.every(({ ok }) => ok) && instances.length > 0 && instances.every(isWell);
   return whole ? 'HEALTHY' : 'DEGRADED';
 }
 
 function answers({ health }: Instance): boolean {
   return health === 'HEALTHY' || health === 'DEGRADED';
+}
+
+/** It answers, nothing is amiss, and it gets jobs. */
+function isWell({ health, breaker }: Instance): boolean {
+  return health === 'HEALTHY' && breaker === 'CLOSED';
 }
 
 function check(name: string, ok: boolean, problem: string): HealthCheck {
@@ -105,6 +123,9 @@ function check(name: string, ok: boolean, problem: string): HealthCheck {
 
 const NOBODY_LEADS =
   'no process leads the fleet, so jobs wait: start one with ROLE=scheduler (or all), or read in its log why it does not lead';
+
+const MUCH_FAILS =
+  'much fails on most instances: no more of them are put aside for it, and repeated attempts wait until that is over; suspect the jobs, a shared folder of models, or the gateway';
 
 /** `led` is null where that could not be found out. */
 function schedulerCheck({ schedulerHealthy, fleetIsLed }: HealthParts, led: boolean | null): HealthCheck[] {
@@ -134,9 +155,9 @@ function fleetCheck(instances: readonly Instance[]): HealthCheck {
 }
 
 function instanceCheck(instance: Instance): HealthCheck {
-  const ok = instance.health === 'HEALTHY';
-  const message = ok
-    ? null
-    : `${instance.health}${instance.lastError === null ? '' : `: ${instance.lastError}`}`;
+  const ok = isWell(instance);
+  const { health, breaker, lastError } = instance;
+  const state = health === 'HEALTHY' ? breaker : health;
+  const message = ok ? null : `${state}${lastError === null ? '' : `: ${lastError}`}`;
   return { name: `instance ${instance.name}`, ok, message };
 }

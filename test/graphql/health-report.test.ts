@@ -1,8 +1,11 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { MemoryBus } from '../../src/events/memory-bus.ts';
+import { PANIC_SETTING } from '../../src/fleet/panic.ts';
 import { createHealthReporter, type HealthParts } from '../../src/graphql/health-report.ts';
 import type { BlobStore } from '../../src/storage/blob-store.ts';
+import { type HealthPatch, saveHealth, upsertConfigured } from '../../src/store/instances.ts';
 import type { Store } from '../../src/store/open.ts';
+import { saveSetting } from '../../src/store/settings.ts';
 import { eventually } from '../support/eventually.ts';
 import { openTempStore } from '../support/temp-store.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
@@ -81,5 +84,57 @@ describe('the health of scheduling', () => {
 
   it('is no matter where nobody asks', async () => {
     expect((await schedulerCheck({})).check).toBeUndefined();
+  });
+});
+
+describe('the health of the fleet', () => {
+  const well: HealthPatch = { health: 'HEALTHY', breaker: 'CLOSED', lastError: null };
+
+  async function fleetOf(patches: readonly HealthPatch[], before?: (store: Store) => Promise<void>) {
+    const made = await reporter({}, async (store) => {
+      for (const [n, patch] of patches.entries()) {
+        const url = `http://gpu${n}:8188`;
+        const { id } = await upsertConfigured(
+          store.db,
+          { id: `i${n}`, name: `gpu${n}`, url, capacity: 1 },
+          1,
+        );
+        await saveHealth(store.db, id, patch, 2);
+      }
+      await before?.(store);
+    });
+    return made.report();
+  }
+
+  it('is well when every instance answers and gets jobs', async () => {
+    const { status, checks } = await fleetOf([well, well]);
+    expect(status).toBe('HEALTHY');
+    expect(checks.every(({ ok }) => ok)).toBe(true);
+  });
+
+  it('is degraded while one is put aside, and says why; critical when all are', async () => {
+    const aside: HealthPatch = {
+      health: 'HEALTHY',
+      breaker: 'OPEN',
+      lastError: 'put aside for a while: no end',
+    };
+    const some = await fleetOf([well, aside]);
+    expect(some.status).toBe('DEGRADED');
+    const message = 'OPEN: put aside for a while: no end';
+    expect(some.checks).toContainEqual({ name: 'instance gpu1', ok: false, message });
+    expect((await fleetOf([aside, aside])).status).toBe('CRITICAL');
+    expect((await fleetOf([{ ...aside, breaker: 'HALF_OPEN' }])).status).toBe('DEGRADED');
+  });
+
+  it('is degraded while much fails on most instances, and says what to suspect', async () => {
+    const { status, checks } = await fleetOf([well], (store) => saveSetting(store.db, PANIC_SETTING, '5'));
+    expect(status).toBe('DEGRADED');
+    const failures = checks.find(({ name }) => name === 'failures');
+    expect(failures).toMatchObject({ ok: false, message: expect.stringMatching(/suspect the jobs/) });
+    const over = await fleetOf([well], async (store) => {
+      await saveSetting(store.db, PANIC_SETTING, '5');
+      await saveSetting(store.db, PANIC_SETTING, null);
+    });
+    expect(over.status).toBe('HEALTHY');
   });
 });

@@ -22,6 +22,13 @@ export const NGINX: Wanted = {
   packages: ['nginx-light'],
 };
 
+/** Makes certificates. */
+export const OPENSSL: Wanted = {
+  name: 'OpenSSL',
+  commands: ['openssl'],
+  packages: ['openssl'],
+};
+
 /** OpenStack Swift, which speaks S3. */
 export const SWIFT: Wanted = {
   name: 'Swift',
@@ -30,4 +37,4 @@ export const SWIFT: Wanted = {
 };
 
 /** Everything that a run of all tests needs. */
-export const WANTED: readonly Wanted[] = [POSTGRES, REDIS, NGINX, SWIFT];
+export const WANTED: readonly Wanted[] = [POSTGRES, REDIS, NGINX, OPENSSL, SWIFT];

@@ -1,5 +1,6 @@
 /** Why jobs wait for something other than their turn, as one line that a person understands. */
 import type { Needs } from '../domain/capabilities.ts';
+import { listed, missingWords } from '../domain/missing-words.ts';
 import { type Candidate, isAble, isOpen, isThere, isUp, lacks, promptsOn } from './candidate.ts';
 import type { Lane } from './lane.ts';
 import { mayRetry, type RecentDispatches } from './retry-budget.ts';
@@ -21,9 +22,14 @@ export function blockedReason(
   }
   const usable = open.filter((candidate) => !candidate.stuck);
   if (usable.length === 0) return 'every healthy instance is held up by a prompt that does not end';
-  const missing = usable.map((candidate) => words(lacks(candidate, needsKey, needs)));
-  if (missing.some((things) => things.length === 0)) return null;
-  return nobodyAble(missing);
+  const lackOf = (candidate: Candidate): Lack => ({
+    name: candidate.name,
+    things: missingWords(lacks(candidate, needsKey, needs)),
+  });
+  const lacking = usable.map(lackOf);
+  if (lacking.some(({ things }) => things.length === 0)) return null;
+  const others = candidates.filter((candidate) => candidate.inventory && !usable.includes(candidate));
+  return nobodyAble(lacking, others.map(lackOf));
 }
 
 /** Jobs whose earlier attempts failed, when those of the whole fleet are repeated too often. */
@@ -76,22 +82,31 @@ function nobodyUp(candidates: readonly Candidate[]): string {
   return `no healthy instance (${problems.join(', ')})`;
 }
 
-function nobodyAble(missing: readonly (readonly string[])[]): string {
-  const [first = [], ...others] = missing;
-  const nowhere = first.filter((thing) => others.every((things) => things.includes(thing)));
-  if (nowhere.length > 0) return `no healthy instance has ${listed(nowhere)}`;
-  const closest = missing.reduce((best, things) => (things.length < best.length ? things : best), first);
-  return `no healthy instance has all that the workflow needs; the closest lacks ${listed(closest)}`;
+interface Lack {
+  readonly name: string;
+  /** One entry for each thing that it lacks. */
+  readonly things: readonly string[];
 }
 
-function words(needs: Needs): string[] {
-  return [
-    ...needs.models.map((model) => `model ${model}`),
-    ...needs.nodeTypes.map((nodeType) => `node type ${nodeType}`),
-  ];
+/** `usable`: those that take jobs, each of which lacks something. `away`: the others whose lists are known. */
+function nobodyAble(usable: readonly Lack[], away: readonly Lack[]): string {
+  const closest = usable.reduce((best, one) => (one.things.length < best.things.length ? one : best));
+  const nowhere = closest.things.filter((thing) => usable.every(({ things }) => things.includes(thing)));
+  if (nowhere.length === 0) {
+    const lacking = listed(closest.things);
+    return `no healthy instance has all that the workflow needs; the closest, ${closest.name}, lacks ${lacking}`;
+  }
+  const it = nowhere.length === 1 ? 'it' : 'them';
+  const owners = away.filter(({ things }) => nowhere.every((thing) => !things.includes(thing)));
+  const [lack, have] = [usable.length === 1 ? 'lacks' : 'lack', owners.length === 1 ? 'has' : 'have'];
+  const elsewhere = owners.length === 0 ? '' : `; ${named(owners)} ${have} ${it}, but cannot take jobs now`;
+  return `no healthy instance has ${listed(nowhere)} (${named(usable)} ${lack} ${it}${elsewhere})`;
 }
 
-function listed(things: readonly string[]): string {
-  const shown = things.slice(0, 2).join(' and ');
-  return things.length > 2 ? `${shown} and ${things.length - 2} more` : shown;
+const MOST_NAMES = 3;
+
+/** Who, when these are few, else how many. */
+function named(instances: readonly Lack[]): string {
+  const names = instances.map(({ name }) => name);
+  return names.length > MOST_NAMES ? `${names.length} instances` : listed(names, MOST_NAMES);
 }

@@ -51,17 +51,27 @@ describe('the reason a class of jobs is left waiting', () => {
     [
       'a model is nowhere',
       [candidate({ inventory: { ...FULL, models: [] } })],
-      'no healthy instance has model x.safetensors',
+      'no healthy instance has model x.safetensors (a lacks it)',
     ],
     [
       'the one that has the model is down',
-      [down, candidate({ inventory: { ...FULL, models: [] } })],
-      'no healthy instance has model x.safetensors',
+      [{ ...down, name: 'away' }, candidate({ inventory: { ...FULL, models: [] } })],
+      'no healthy instance has model x.safetensors (a lacks it; away has it, but cannot take jobs now)',
+    ],
+    [
+      'a model is on none of three',
+      ['gpu-1', 'gpu-2', 'gpu-3'].map((id) => candidate({ id, inventory: { ...FULL, models: [] } })),
+      'no healthy instance has model x.safetensors (gpu-1, gpu-2 and gpu-3 lack it)',
+    ],
+    [
+      'a model is on none of many',
+      ['1', '2', '3', '4'].map((id) => candidate({ id, inventory: { ...FULL, models: [] } })),
+      'no healthy instance has model x.safetensors (4 instances lack it)',
     ],
     [
       'several things are nowhere',
       [candidate({ inventory: { nodeTypes: [], models: [] } })],
-      'no healthy instance has model x.safetensors and node type SaveImage and 1 more',
+      'no healthy instance has model x.safetensors, node type SaveImage and 1 more (a lacks them)',
     ],
     [
       'each lacks another thing',
@@ -69,7 +79,7 @@ describe('the reason a class of jobs is left waiting', () => {
         candidate({ inventory: { ...FULL, models: [] } }),
         candidate({ inventory: { ...FULL, nodeTypes: ['SaveImage'] } }),
       ],
-      'no healthy instance has all that the workflow needs; the closest lacks model x.safetensors',
+      'no healthy instance has all that the workflow needs; the closest, a, lacks model x.safetensors',
     ],
     ['lists are not read yet', [candidate({ inventory: null })], null],
     ['an able one is busy', [candidate({ takenSlots: [0] })], null],

@@ -204,7 +204,7 @@ describe('the planner', () => {
     const fleet = [candidate({ id: 'a', inventory: ONLY_X })];
     const planned = plan(state(waiting, { candidates: fleet }), NOW);
     expect(planned.assignments).toMatchObject([{ jobId: 'can-go' }]);
-    expect(planned.blocked.get('needs-y')).toBe('no healthy instance has model y.safetensors');
+    expect(planned.blocked.get('needs-y')).toBe('no healthy instance has model y.safetensors (a lacks it)');
   });
 
   it('says nothing of a class that merely waits its turn', () => {

@@ -172,7 +172,7 @@ describe('the scheduler', () => {
       const rows = await gateway.store.db.selectFrom('needs').selectAll().execute();
       return rows.find((row) => row.needs_key === needsKey)?.blocked_by;
     });
-    expect(reason).toBe('no healthy instance has model nowhere.pth');
+    expect(reason).toBe('no healthy instance has model nowhere.pth (sim0 lacks it)');
     const other = await gateway.submit(sleepGraph(0.02));
     expect((await gateway.ended(other)).status).toBe('COMPLETED');
     expect((await gateway.job(id)).status).toBe('PENDING');

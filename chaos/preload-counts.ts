@@ -8,11 +8,13 @@ import { Socket } from 'node:net';
 export interface ProcessCounts {
   statements: number;
   rows: number;
-  /** Connections begun, by port. */
+  /** Connections begun for a WebSocket, by port. */
+  socketDials: Record<string, number>;
+  /** The same for anything else. */
   dials: Record<string, number>;
 }
 
-const counts: ProcessCounts = { statements: 0, rows: 0, dials: {} };
+const counts: ProcessCounts = { statements: 0, rows: 0, socketDials: {}, dials: {} };
 Object.assign(globalThis, { chaosCounts: counts });
 /** As the program itself loads them, so that it gets what is changed here. */
 const load = createRequire(process.argv[1] ?? import.meta.url);
@@ -62,12 +64,19 @@ function countPostgres(): void {
   });
 }
 
+interface Dialed {
+  readonly port?: number;
+  /** Of the request that the connection is for; ws hands them on. */
+  readonly headers?: Readonly<Record<string, unknown>>;
+}
+
 function countDials(): void {
   onCall(Socket.prototype as unknown as Methods, 'connect', (_socket, [first]) => {
     // what node itself hands on is a list that begins with the options
-    const options = (Array.isArray(first) ? first[0] : first) as { readonly port?: number } | undefined;
+    const options = (Array.isArray(first) ? first[0] : first) as Dialed | undefined;
     const port = String(options?.port);
-    counts.dials[port] = (counts.dials[port] ?? 0) + 1;
+    const dials = options?.headers?.Upgrade === 'websocket' ? counts.socketDials : counts.dials;
+    dials[port] = (dials[port] ?? 0) + 1;
   });
 }
 

@@ -61,10 +61,12 @@ export function sumsOf(
   return readings;
 }
 
+export type DialKind = 'socketDials' | 'dials';
+
 /** Connections that it began to this port in the phase. */
-export function dialsIn(looks: readonly Look[], port: string, phase: Phase): number {
+export function dialsIn(looks: readonly Look[], kind: DialKind, port: string, phase: Phase): number {
   const seen = looks
     .filter(({ at }) => at >= phase.from && at <= phase.to)
-    .map(({ counts }) => counts?.dials[port] ?? 0);
+    .map(({ counts }) => counts?.[kind][port] ?? 0);
   return Math.max(0, ...seen) - Math.min(...seen, Number.POSITIVE_INFINITY);
 }

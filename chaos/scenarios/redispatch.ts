@@ -13,9 +13,9 @@ import { type Finding, randomFrom, type Scenario } from '../scenario.ts';
 
 const POOL = 12;
 const VICTIMS = Number(process.env.CHAOS_VICTIMS ?? 6);
-const ROUNDS = { killed: 3, stopped: 1, 'worker dead': 1 } as const;
+const ROUNDS = { killed: 5, stopped: 2, 'worker dead': 2 } as const;
 /** So many dispatches allow a tenth of repeated ones, more than the rounds need. */
-const WARM_UP = 60 + 12 * VICTIMS * 5;
+const WARM_UP = 60 + 12 * VICTIMS * 9;
 type Kind = keyof typeof ROUNDS;
 
 interface AttemptView {
@@ -36,17 +36,26 @@ export const redispatch: Scenario = ({ seed, say }) =>
     const stage: Stage = { client, simulators, random, say, acknowledged: [], salt: 1 };
     await runShortJobs(stage, WARM_UP);
     say(`${WARM_UP} jobs ran, so that repeated attempts are few among all`);
-    const took: Record<Kind, number[]> = { killed: [], stopped: [], 'worker dead': [] };
+    const losses: Loss[] = [];
     for (const kind of ['killed', 'stopped', 'worker dead'] as const) {
-      for (let round = 0; round < ROUNDS[kind]; round++) took[kind].push(...(await oneRound(stage, kind)));
+      for (let round = 0; round < ROUNDS[kind]; round++) losses.push(...(await oneRound(stage, kind)));
     }
     await untilIdle(client, { withinMs: 120_000, say });
     await client.close();
-    const { violations } = await aftermath(gateway, simulators, { acknowledged: stage.acknowledged });
+    const { attempts, violations } = await aftermath(gateway, simulators, {
+      acknowledged: stage.acknowledged,
+    });
+    const took = (kind: Kind): number[] =>
+      losses
+        .filter((loss) => loss.kind === kind)
+        .map(({ jobId, at }) => {
+          const next = attempts.find(({ job_id, number }) => job_id === jobId && number === 2);
+          return (next?.running_at ?? Number.POSITIVE_INFINITY) - at;
+        });
     return [
-      row('killed (SIGKILL) in the middle of a job', 20_000, took.killed, 'from the kill'),
-      row('stopped (SIGSTOP) in the middle of a job', 45_000, took.stopped, 'from the stop'),
-      row('worker dead, HTTP healthy', 45_000, took['worker dead'], 'from the dispatch to it'),
+      row('killed (SIGKILL) in the middle of a job', 20_000, took('killed'), 'its crash'),
+      row('stopped (SIGSTOP, a black hole) in the middle of a job', 45_000, took('stopped'), 'the stop'),
+      row('there with a dead worker, HTTP healthy', 45_000, took('worker dead'), 'the dispatch to it'),
       {
         row: 'R9',
         what: 'broken promises I1-I8',
@@ -66,8 +75,15 @@ interface Stage {
   salt: number;
 }
 
-/** From the loss of the instance to the start of the second attempt, in ms, of each victim. */
-async function oneRound(stage: Stage, kind: Kind): Promise<number[]> {
+/** A job whose instance was lost with it; at: epoch ms. */
+interface Loss {
+  readonly kind: Kind;
+  readonly jobId: string;
+  readonly at: number;
+}
+
+/** Every job of it began once more. */
+async function oneRound(stage: Stage, kind: Kind): Promise<Loss[]> {
   const { client, simulators, say, random } = stage;
   if (kind === 'worker dead')
     await Promise.all(simulators.slice(0, POOL / 2).map((one) => one.setFaults({ workerDead: true })));
@@ -90,13 +106,13 @@ async function oneRound(stage: Stage, kind: Kind): Promise<number[]> {
         else victim.signal('SIGSTOP');
       }
       const second = await attempt(client, id, 2);
-      return Date.parse(second.startedAt) - lostAt;
+      return { kind, jobId: bareId(id), at: lostAt, tookMs: Date.parse(second.startedAt) - lostAt };
     }),
   );
   await Promise.all(jobs.map((id) => act(client, 'cancelJob', id)));
   await restore(stage, kind);
   const measured = took.filter((one) => one !== null);
-  say(`${kind}: ${measured.map((one) => `${(one / 1000).toFixed(1)} s`).join(', ')}`);
+  say(`${kind}: ${measured.map(({ tookMs }) => `${(tookMs / 1000).toFixed(1)} s`).join(', ')}`);
   return measured;
 }
 
@@ -157,9 +173,9 @@ function row(what: string, targetMs: number, samples: readonly number[], from: s
   const seconds = (value: number): string => `${(value / 1000).toFixed(1)} s`;
   return {
     row: 'R9',
-    what: `an instance is ${what}: ${from} to the next start of its job, p99 of ${samples.length}`,
-    target: `at most ${seconds(targetMs)}`,
-    measured: `${seconds(p99)} (median ${seconds(quantile(samples, 0.5))})`,
+    what: `an instance is ${what}: time from ${from} until its job runs elsewhere`,
+    target: `p99 at most ${seconds(targetMs)}`,
+    measured: `p50 ${seconds(quantile(samples, 0.5))}, p99 ${seconds(p99)}, longest ${seconds(Math.max(...samples))} of ${samples.length}`,
     met: p99 <= targetMs,
   };
 }

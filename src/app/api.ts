@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../config.ts';
 import type { LimitsOf } from '../domain/tenant-limits.ts';
+import { createFleetWriter } from '../fleet/fleet-writer.ts';
 import type { HealthReport } from '../graphql/health-report.ts';
 import { createHttpServer, type HttpServer } from '../http/server.ts';
 import type { Recorder } from '../jobs/recorder.ts';
@@ -36,6 +37,7 @@ export async function createApi(ground: Ground, parts: ApiParts): Promise<HttpSe
     workflows,
     uploads,
     submitter: createSubmitter({ ...ground, recorder, uploads, workflows, limitsOf }),
+    fleet: createFleetWriter(ground),
     waiter: createWaiter(ground),
     signer: await urlSigner(config, store),
   });

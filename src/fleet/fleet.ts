@@ -6,20 +6,23 @@ import { randomUUID } from 'node:crypto';
 import type { ComfyMessage } from '../comfyui/messages.ts';
 import type { Queue } from '../comfyui/queue.ts';
 import type { Config } from '../config.ts';
+import type { Inventory } from '../domain/capabilities.ts';
+import type { Instance } from '../domain/instance.ts';
 import type { EventBus } from '../events/bus.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Gate } from '../lib/gate.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
-import { findClientId, findInventories, findLogin } from '../store/instances.ts';
-import type { Store } from '../store/open.ts';
+import { findClientId, findInstances, findInventories, findLogin } from '../store/instances.ts';
+import type { Db, Store } from '../store/open.ts';
 import { saveSetting, settingOrCreate } from '../store/settings.ts';
 import { EjectionCap } from './ejection-cap.ts';
 import type { InstanceState } from './instance-state.ts';
 import { Member } from './member.ts';
-import type { MemberEvents } from './member-options.ts';
+import type { MemberEvents, MemberOptions } from './member-options.ts';
 import { PANIC_SETTING } from './panic.ts';
 import { registerInstances } from './registry.ts';
+import { type Visited, visit } from './visit.ts';
 
 export interface FleetOptions {
   readonly store: Store;
@@ -59,6 +62,12 @@ export interface Fleet extends Service {
   readonly isPanic: boolean;
   /** Hears what happens; returns the way to stop. A listener must not throw. */
   listen(listener: FleetListener): () => void;
+  /** Acts on its row: a new one joins, one that belongs to it drains, or not. One that left it is no member. */
+  adopt(id: string): Promise<void>;
+  /** It left the fleet: from now on it is no member. Its connections are closed beside this, and before `stop` resolves. */
+  remove(id: string): void;
+  /** Calls an instance that left the fleet; null when its row is gone. */
+  visit<T>(id: string, work: (visited: Visited) => Promise<T>): Promise<T | null>;
   /** From now on nothing is changed on any instance while `mayAct` says no; it is asked before each request. */
   actOnlyWhile(mayAct: () => boolean): void;
 }
@@ -67,6 +76,10 @@ export interface Fleet extends Service {
 const DIALS_AT_ONCE = 5;
 const LISTS_AT_ONCE = 4;
 
+function newCrowd(): Pick<MemberOptions, 'dials' | 'lists'> {
+  return { dials: new Gate(DIALS_AT_ONCE), lists: new Gate(LISTS_AT_ONCE) };
+}
+
 export function createFleet(options: FleetOptions): Fleet {
   return new InstanceFleet(options);
 }
@@ -74,8 +87,11 @@ export function createFleet(options: FleetOptions): Fleet {
 class InstanceFleet implements Fleet {
   readonly #options: FleetOptions;
   readonly #listeners = new Set<FleetListener>();
-  #members: ReadonlyMap<string, Member> = new Map();
   readonly #cap: EjectionCap;
+  readonly #members = new Map<string, Member>();
+  /** Those that left the fleet and have not let go of everything yet. */
+  readonly #leaving = new Set<Promise<void>>();
+  #crowd = newCrowd();
   #id = '';
   #mayAct: () => boolean = () => true;
 
@@ -126,45 +142,77 @@ class InstanceFleet implements Fleet {
     const ids = this.#options.ids ?? randomUUID;
     this.#id = await settingOrCreate(store.db, 'fleet_id', ids);
     await this.#notePanic();
+    this.#crowd = newCrowd();
     const instances = await registerInstances(store, config.comfyuiInstances, ids, clock.now());
-    const inventories = await findInventories(
-      store.db,
-      instances.flatMap((instance) => instance.inventoryKey ?? []),
-    );
-    const members = new Map<string, Member>();
-    const crowd = { dials: new Gate(DIALS_AT_ONCE), lists: new Gate(LISTS_AT_ONCE) };
+    const inventories = await inventoriesOf(store.db, instances);
     for (const instance of instances) {
-      const member = new Member({
-        ...this.#options,
-        ...crowd,
-        ids,
-        instance,
-        inventory: inventories.get(instance.inventoryKey ?? '') ?? null,
-        clientId: await findClientId(store.db, instance.id),
-        login: await findLogin(store.db, instance.id),
-        fleetId: this.#id,
-        logger: this.#options.logger.child({ instance: instance.id }),
-        probeIntervalMs: config.probeIntervalMs,
-        probeTimeoutMs: config.probeTimeoutMs,
-        unhealthyAfterMisses: config.unhealthyAfterMisses,
-        useSocket: config.comfyuiWebsocket,
-        breaker: { threshold: config.breakerThreshold, openMs: config.breakerOpenMs },
-        canaryTimeoutMs: config.canaryTimeoutMs,
-        spare: () => this.#cap.maySpare(instance.id),
-        events: this.#events(),
-        mayAct: () => this.#mayAct(),
-      });
-      members.set(instance.id, member);
+      const inventory = inventories.get(instance.inventoryKey ?? '') ?? null;
+      this.#members.set(instance.id, await this.#makeMember(instance, inventory));
     }
-    this.#members = members;
-    for (const member of members.values()) await member.start();
+    for (const member of this.members()) await member.start();
   }
 
   /** Resolves once every socket is closed; from then on nobody belongs to it, until the next start. */
   async stop(): Promise<void> {
     this.#cap.stop();
-    await Promise.all(this.members().map((member) => member.stop()));
-    this.#members = new Map();
+    await Promise.all([...this.members().map((member) => member.stop()), ...this.#leaving]);
+    this.#members.clear();
+  }
+
+  async adopt(id: string): Promise<void> {
+    const { db } = this.#options.store;
+    const [instance] = await findInstances(db, [id]);
+    if (!instance || instance.removedAt !== null) return;
+    const known = this.#members.get(id);
+    if (known) {
+      known.adopt(instance);
+      return;
+    }
+    const inventories = await inventoriesOf(db, [instance]);
+    const member = await this.#makeMember(instance, inventories.get(instance.inventoryKey ?? '') ?? null);
+    this.#members.set(id, member);
+    await member.start();
+  }
+
+  remove(id: string): void {
+    const member = this.#members.get(id);
+    if (!member) return;
+    this.#members.delete(id);
+    const left: Promise<void> = member.stop().finally(() => this.#leaving.delete(left));
+    this.#leaving.add(left);
+  }
+
+  async visit<T>(id: string, work: (visited: Visited) => Promise<T>): Promise<T | null> {
+    const { store, clock, config } = this.#options;
+    const [instance] = await findInstances(store.db, [id]);
+    if (!instance) return null;
+    const login = await findLogin(store.db, id);
+    const connectTimeoutMs = config.probeTimeoutMs;
+    return visit(instance, { clock, login, connectTimeoutMs, mayAct: () => this.#mayAct() }, work);
+  }
+
+  async #makeMember(instance: Instance, inventory: Inventory | null): Promise<Member> {
+    const { store, config } = this.#options;
+    return new Member({
+      ...this.#options,
+      ...this.#crowd,
+      ids: this.#options.ids ?? randomUUID,
+      instance,
+      inventory,
+      clientId: await findClientId(store.db, instance.id),
+      login: await findLogin(store.db, instance.id),
+      fleetId: this.#id,
+      logger: this.#options.logger.child({ instance: instance.id }),
+      probeIntervalMs: config.probeIntervalMs,
+      probeTimeoutMs: config.probeTimeoutMs,
+      unhealthyAfterMisses: config.unhealthyAfterMisses,
+      useSocket: config.comfyuiWebsocket,
+      breaker: { threshold: config.breakerThreshold, openMs: config.breakerOpenMs },
+      canaryTimeoutMs: config.canaryTimeoutMs,
+      spare: () => this.#cap.maySpare(instance.id),
+      events: this.#events(),
+      mayAct: () => this.#mayAct(),
+    });
   }
 
   /** Never rejects: what other processes say of it is not worth more. */
@@ -193,4 +241,12 @@ class InstanceFleet implements Fleet {
       onComeback: (id, comeback) => tell((listener) => listener.onComeback?.(id, comeback)),
     };
   }
+}
+
+/** What was read of them last. */
+function inventoriesOf(db: Db, instances: readonly Instance[]): Promise<Map<string, Inventory>> {
+  return findInventories(
+    db,
+    instances.flatMap((instance) => instance.inventoryKey ?? []),
+  );
 }

@@ -50,6 +50,11 @@ export class InstanceRow {
     return this.#inventory;
   }
 
+  /** The next save is written, even if nothing of it is news. */
+  saveNext(): void {
+    this.#savedAt = Number.NEGATIVE_INFINITY;
+  }
+
   async save(patch: HealthPatch): Promise<void> {
     const { store, clock } = this.#parts;
     const before = this.#instance;
@@ -59,9 +64,14 @@ export class InstanceRow {
     const now = clock.now();
     const saved = await saveHealth(store.db, before.id, patch, now);
     this.#savedAt = clock.monotonic();
-    // draining is not ours to say: somebody else may have written it
-    if (saved) this.#instance = { ...this.#instance, draining: saved.draining, updatedAt: saved.updatedAt };
+    // whether it drains is taken over by `adopt` only: what this answers may be older than what that read
+    if (saved) this.#instance = { ...this.#instance, updatedAt: saved.updatedAt };
     if (changed) this.#announce(now);
+  }
+
+  /** Takes over what people say of it in the row. */
+  adopt({ name, capacity, draining }: Pick<Instance, 'name' | 'capacity' | 'draining'>): void {
+    this.#instance = { ...this.#instance, name, capacity, draining };
   }
 
   /** True when the lists are others than before. */

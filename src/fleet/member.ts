@@ -159,6 +159,19 @@ export class Member implements Service {
     if (!this.#prober.isProbing) this.#prober.probeSoon();
   }
 
+  /** Asks it how it is; resolves once that is in its row. */
+  async probeNow(): Promise<void> {
+    this.#row.saveNext();
+    this.#prober.probeSoon();
+    await this.#prober.settled();
+  }
+
+  /** People said something else of it in its row. */
+  adopt(instance: Instance): void {
+    this.#row.adopt(instance);
+    this.#options.events.onChange(this.id);
+  }
+
   /** What it most likely has in memory now; the same list again is no news. */
   noteLoaded(models: readonly string[]): void {
     if (models !== this.#row.instance.loadedModels) void this.#store({ loadedModels: models });

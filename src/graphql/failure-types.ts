@@ -14,6 +14,10 @@ export function addFailures(builder: Builder, refs: Refs) {
       description: 'There is no such thing, or it is not yours.',
       interfaces,
     }),
+    NotDoneError: builder.objectRef<Failures.NotDoneFailure>('NotDoneError').implement({
+      description: 'It was tried and did not succeed; the message says why. Trying again may help.',
+      interfaces,
+    }),
     InvalidStateError: builder.objectRef<Failures.InvalidStateFailure>('InvalidStateError').implement({
       description: 'The job stands where this cannot be done.',
       interfaces,

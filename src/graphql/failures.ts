@@ -30,6 +30,7 @@ export interface QueueFullFailure extends Failed<'QueueFullError'> {
   readonly retryAfterMs: number;
 }
 export type NotFoundFailure = Failed<'NotFoundError'>;
+export type NotDoneFailure = Failed<'NotDoneError'>;
 export interface InvalidStateFailure extends Failed<'InvalidStateError'> {
   readonly status: JobStatus;
 }
@@ -66,6 +67,10 @@ export function validationFailure(issues: readonly Issue[]): ValidationFailure {
 
 export function notFound(what: string): NotFoundFailure {
   return { __typename: 'NotFoundError', code: 'NOT_FOUND', message: `there is no such ${what}` };
+}
+
+export function notDone(why: string): NotDoneFailure {
+  return { __typename: 'NotDoneError', code: 'NOT_DONE', message: why };
 }
 
 export function invalidState(job: Job, message: string): InvalidStateFailure {

@@ -1,7 +1,4 @@
-/**
- * The noun Instance: a ComfyUI process of the fleet, as its row says. `loadedModels` is absent until the scheduler keeps
- * track of what an instance has in memory.
- */
+/** The noun Instance: a ComfyUI process of the fleet, as its row says. */
 import { BREAKER_STATES, INSTANCE_HEALTHS } from '../domain/instance.ts';
 import { findInstances, listInstances } from '../store/instances.ts';
 import type { Builder } from './builder.ts';
@@ -90,6 +87,11 @@ function addReadings(builder: Builder, refs: Refs): void {
     vramFreeBytes: t.exposeFloat('vramFreeBytes', {
       nullable: true,
       description: 'Free memory of the device, in bytes.',
+    }),
+    loadedModels: t.stringList({
+      description:
+        'Model files it most likely has in memory now, inferred from what it ran last; forgotten when it restarts or is told to free its memory.',
+      resolve: ({ loadedModels }) => loadedModels,
     }),
     jobs: t.field({
       type: refs.JobConnection,

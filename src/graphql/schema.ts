@@ -6,6 +6,7 @@ import { addFailures } from './failure-types.ts';
 import type { NodeTypeName } from './global-id.ts';
 import { addHealth } from './health.ts';
 import { addInstance } from './instance.ts';
+import { addInstanceMutations } from './instance-mutations.ts';
 import { addJob } from './job.ts';
 import { addJobEvents } from './job-event.ts';
 import { addJobFilter } from './job-filter.ts';
@@ -55,6 +56,7 @@ export function buildSchema({
   addSubscriptions(builder, refs, JobFilter);
   const failures = addFailures(builder, refs);
   addUpload(builder, refs, failures);
+  addInstanceMutations(builder, refs, failures);
   addJobMutations(builder, refs, failures);
   addTypedMutations(builder, workflows, addSubmit(builder, refs, failures));
   return builder.toSchema();

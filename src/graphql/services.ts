@@ -1,6 +1,7 @@
 /** What the resolvers work with: every part is built elsewhere and handed in, so that a replica without a scheduler serves the same schema. */
 import type { Config } from '../config.ts';
 import type { EventBus } from '../events/bus.ts';
+import type { FleetWriter } from '../fleet/fleet-writer.ts';
 import type { Recorder } from '../jobs/recorder.ts';
 import type { Retention } from '../jobs/retention.ts';
 import type { Submitter } from '../jobs/submit.ts';
@@ -22,6 +23,7 @@ export interface Services {
   readonly uploads: Uploads;
   readonly waiter: Waiter;
   readonly recorder: Recorder;
+  readonly fleet: FleetWriter;
   readonly retention: Pick<Retention, 'cleanUp' | 'deleteJob'>;
   readonly workflows: () => WorkflowRegistry;
   readonly health: () => Promise<HealthReport>;

@@ -74,7 +74,8 @@ export interface RunSubject {
 /** What is known of the POST. `answered`: badly, but it is not on its way any more. */
 export type Posted = 'no' | 'unanswered' | 'answered' | 'accepted';
 
-export type Interruption = 'cancel' | 'timeout' | 'stop';
+/** `removed`: its instance left the fleet. */
+export type Interruption = 'cancel' | 'timeout' | 'removed' | 'stop';
 
 /** What a timer can hold: 24 days. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -118,6 +119,9 @@ export class ActiveRun {
   readonly #story = new RunStory();
   readonly #interrupt = new AbortController();
   readonly #stop = new AbortController();
+  readonly #left = new AbortController();
+  /** Aborted when nothing more is done on the instance: the process stops, or the instance left the fleet. */
+  readonly partingSignal = AbortSignal.any([this.#stop.signal, this.#left.signal]);
   readonly #deadline: Timer;
 
   constructor(parts: RunParts, subject: RunSubject) {
@@ -188,6 +192,12 @@ export class ActiveRun {
     if (reason === 'cancel') this.feed.silence();
     if (reason === 'stop') this.#stop.abort();
     if (!this.signal.aborted) this.#interrupt.abort(reason);
+  }
+
+  /** Its instance left the fleet: nothing that it does there is waited for. */
+  leave(): void {
+    this.#left.abort();
+    this.interrupt('removed');
   }
 
   /** The run is over by itself: it is too late for a timeout. */

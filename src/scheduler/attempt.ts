@@ -142,7 +142,7 @@ async function post(run: ActiveRun, graph: Graph): Promise<Step<null>> {
       clientId: ticket.clientId,
       extraData: ownershipTag(fleetId, job.id, attempt.id),
     },
-    { deadlineMs: POST_DEADLINE_MS, signal: run.stopSignal },
+    { deadlineMs: POST_DEADLINE_MS, signal: run.partingSignal },
   );
   run.crashAt('post:sent');
   const reply = await replying;
@@ -185,7 +185,7 @@ async function takeBack(run: ActiveRun, nodeErrors: readonly NodeErrors[]): Prom
   run.posted = 'accepted';
   run.crashAt('post:partly-accepted');
   const { member } = run.subject;
-  await member.cancel({ promptId: run.promptId, withinMs: 10_000, signal: run.stopSignal });
+  await member.cancel({ promptId: run.promptId, withinMs: 10_000, signal: run.partingSignal });
   return failed(faultOfNodeErrors(nodeErrors));
 }
 

@@ -14,7 +14,7 @@ const FREE_DEADLINE_MS = 3000;
 export async function carryOut(run: ActiveRun, tuning: RetryTuning): Promise<void> {
   try {
     const outcome = await runToOutcome(run);
-    if (outcome.kind === 'interrupted') await obey(run, tuning);
+    if (outcome.kind === 'interrupted' || isTakenAway(run, outcome)) await obey(run, tuning);
     else await conclude(run, outcome, tuning);
   } catch (error) {
     run.logger.error({ err: error }, 'an attempt could not be brought to its end');
@@ -25,6 +25,11 @@ export async function carryOut(run: ActiveRun, tuning: RetryTuning): Promise<voi
     await run.outputs.close();
     run.releaseClientId();
   }
+}
+
+/** What fails because its instance left the fleet is nobody's fault. */
+function isTakenAway(run: ActiveRun, outcome: Outcome): boolean {
+  return run.interruption === 'removed' && outcome.kind !== 'succeeded';
 }
 
 async function runToOutcome(run: ActiveRun): Promise<Outcome> {
@@ -75,6 +80,9 @@ async function obey(run: ActiveRun, tuning: RetryTuning): Promise<void> {
       await release(run, Number.POSITIVE_INFINITY);
       return;
     }
+    case 'removed':
+      await settle(run, { kind: 'lost', fault: fault('INSTANCE_LOST') }, tuning);
+      return;
     default:
       // stopping: the rows stay as they are, the next start adopts the attempt
       return;

@@ -6,6 +6,8 @@ export interface HintActions {
   readonly queued: (jobId: string) => void;
   /** Canceled or deleted. */
   readonly notWanted: (jobId: string) => void;
+  /** Somebody asks something of an instance. */
+  readonly wished: () => void;
   /** Messages were dropped. */
   readonly lost: () => void;
   /** Called after each of the above. */
@@ -24,6 +26,7 @@ export async function listenForHints(bus: EventBus, actions: HintActions): Promi
   const read = async (): Promise<void> => {
     for await (const signal of subscription) {
       if (signal.kind === 'gap') actions.lost();
+      else if (signal.kind === 'hint' && signal.hint === 'instances-changed') actions.wished();
       else if (signal.kind === 'hint' && signal.jobId !== null) {
         if (signal.hint === 'job-queued') actions.queued(signal.jobId);
         else if (signal.hint === 'cancel-asked' || signal.hint === 'job-deleted') {

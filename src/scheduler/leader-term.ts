@@ -2,7 +2,6 @@
  * One term of leadership, from taking over what is open to letting everything go: the fleet's sockets and probes, the runs
  * of this process, the queue in memory, the listeners. Nothing of it outlives the term; the next one starts from the rows.
  */
-import type { Queue } from '../comfyui/queue.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Recorder } from '../jobs/recorder.ts';
 import { claimOpenAttempts } from '../store/attempts.ts';
@@ -17,13 +16,15 @@ import { listenForHints } from './hints.ts';
 import { InputFiles } from './input-files.ts';
 import { Learning } from './learning.ts';
 import { QueueNews } from './queue-news.ts';
+import { Removals } from './removals.ts';
 import { RowsCheck } from './rows-check.ts';
 import { Runs } from './runs.ts';
 import type { SchedulerOptions } from './scheduler-options.ts';
 import { StorageWatch } from './storage-watch.ts';
-import { sweep } from './sweeper.ts';
+import { Sweeper } from './sweeper.ts';
 import { TRANSFERS_PER_INSTANCE, TransferGate } from './transfer-gate.ts';
 import { WaitingLine } from './waiting-line.ts';
+import { Wishes } from './wishes.ts';
 
 export interface TermParts extends SchedulerOptions {
   /** No other process can lead now. */
@@ -50,12 +51,14 @@ export class LeaderTerm {
   readonly #rows: RowsCheck;
   readonly #runs = new Runs();
   readonly #background: Background;
-  readonly #sweeping = new Set<string>();
+  readonly #sweeper: Sweeper;
+  readonly #wishes: Wishes;
   readonly #ended = new AbortController();
   #unlisten: (() => void)[] = [];
 
   private constructor(parts: TermParts, term: number) {
     const { store, bus, config, recorder, logger } = parts;
+    const { signal } = this.#ended;
     this.#parts = parts;
     this.#term = term;
     this.#background = new Background(logger);
@@ -73,7 +76,7 @@ export class LeaderTerm {
     this.#storageWatch = new StorageWatch({
       ...parts,
       background: this.#background,
-      signal: this.#ended.signal,
+      signal,
     });
     const shared = {
       ...parts,
@@ -84,16 +87,24 @@ export class LeaderTerm {
     };
     const begin = (adopted: Adopted): void => this.#begin(adopted);
     this.#dispatcher = new Dispatcher({ ...shared, line: this.#line, news: this.#news, begin }, term);
+    const onRows = { ...shared, db: store.db, signal, isActive: (id: string) => this.#runs.has(id) };
     this.#rows = new RowsCheck(
       {
-        ...shared,
-        db: store.db,
+        ...onRows,
         everyMs: config.reconcileIntervalMs,
         notWanted: (jobId) => this.#notWanted(jobId),
         resume: begin,
       },
       term,
     );
+    this.#sweeper = new Sweeper(onRows, this.#background);
+    const onLeft = (id: string): void => {
+      this.#inputFiles.forget(id);
+      this.#learning.left(id);
+    };
+    const removals = new Removals({ ...onRows, onLeft }, term);
+    const onFreed = (id: string): void => this.#learning.freed(id);
+    this.#wishes = new Wishes({ ...onRows, background: this.#background, removals, onFreed }, term);
   }
 
   /** Claims what is open first, so that nothing an earlier leader still writes takes effect. */
@@ -111,7 +122,8 @@ export class LeaderTerm {
   async step(signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
     const goOn = (): boolean => !signal.aborted && this.#goesOn();
-    await this.#line.refresh(clock.now(), clock.monotonic());
+    await this.#wishes.carryOut(goOn);
+    if (goOn()) await this.#line.refresh(clock.now(), clock.monotonic());
     if (goOn()) await this.#rows.checkInTime();
     if (goOn()) await this.#expireOverdue(goOn);
     const mayStart = (): boolean => goOn() && this.#parts.mayStart();
@@ -161,7 +173,9 @@ export class LeaderTerm {
       lost: () => {
         this.#line.distrust();
         this.#rows.distrust();
+        this.#wishes.distrust();
       },
+      wished: () => this.#wishes.distrust(),
       wake,
     });
     this.#background.own(hints.done, 'hints');
@@ -194,6 +208,8 @@ export class LeaderTerm {
       subject,
     );
     this.#runs.add(run);
+    // it was given its place while its instance left the fleet
+    if (fleet.member(subject.member.id) !== subject.member) run.leave();
     const bounds = { baseMs: config.retryBaseMs, capMs: config.retryCapMs };
     const announce = (): void =>
       bus.publish({ kind: 'instance', instanceId: subject.member.id, at: clock.now() });
@@ -242,22 +258,9 @@ export class LeaderTerm {
         for (const run of this.#runs.ofInstance(id)) run.socketChanged(true);
       },
       onQueue: (id, queue) => {
-        if (this.#goesOn()) this.#sweep(id, queue);
+        const member = this.#parts.fleet.member(id);
+        if (member && this.#goesOn()) this.#sweeper.sweep(member, queue);
       },
     };
-  }
-
-  #sweep(id: string, queue: Queue): void {
-    const { fleet, store } = this.#parts;
-    const member = fleet.member(id);
-    if (!member || this.#sweeping.has(id)) return;
-    this.#sweeping.add(id);
-    const isActive = (promptId: string): boolean => this.#runs.has(promptId);
-    const { signal } = this.#ended;
-    const parts = { ...this.#parts, db: store.db, fleetId: fleet.id, isActive, signal };
-    this.#background.own(
-      sweep(parts, member, queue).finally(() => this.#sweeping.delete(id)),
-      'sweep',
-    );
   }
 }

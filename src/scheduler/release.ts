@@ -12,7 +12,7 @@ const LOG_EVERY_MS = 30_000;
 /** What it takes of a run. */
 export type Releasable = Pick<
   ActiveRun,
-  'promptId' | 'posted' | 'postedAt' | 'stopSignal' | 'logger' | 'unwantedSince' | 'isStuck'
+  'promptId' | 'posted' | 'postedAt' | 'stopSignal' | 'partingSignal' | 'logger' | 'unwantedSince' | 'isStuck'
 > & {
   readonly parts: Pick<ActiveRun['parts'], 'clock'> & {
     readonly config: Pick<
@@ -24,8 +24,8 @@ export type Releasable = Pick<
 };
 
 /**
- * True once the prompt is gone for good; false when `withinMs` has passed first, or the process stops. A node that
- * reports no progress runs to its end before ComfyUI takes notice.
+ * True once the prompt is gone for good, or its instance left the fleet; false when `withinMs` has passed first, or the
+ * process stops. A node that reports no progress runs to its end before ComfyUI takes notice.
  */
 export async function release(run: Releasable, withinMs: number): Promise<boolean> {
   const { clock, config } = run.parts;
@@ -33,12 +33,12 @@ export async function release(run: Releasable, withinMs: number): Promise<boolea
   run.unwantedSince ??= startedAt;
   let unreachableSince: number | null = null;
   let loggedAt = startedAt;
-  while (run.posted !== 'no' && !run.stopSignal.aborted) {
+  while (run.posted !== 'no' && !run.partingSignal.aborted) {
     const outcome = await run.subject.member.cancel({
       promptId: run.promptId,
       withinMs: Math.min(ROUND_MS, withinMs),
       callDeadlineMs: config.probeTimeoutMs,
-      signal: run.stopSignal,
+      signal: run.partingSignal,
     });
     const now = clock.monotonic();
     if (outcome === 'interrupted' || outcome === 'finished') return true;
@@ -51,7 +51,7 @@ export async function release(run: Releasable, withinMs: number): Promise<boolea
       loggedAt = now;
       run.logger.warn({ outcome, forMs: now - startedAt }, 'a prompt that is not wanted cannot be stopped');
     }
-    await pause(clock, PAUSE_MS, run.stopSignal);
+    await pause(clock, PAUSE_MS, run.partingSignal);
   }
   return !run.stopSignal.aborted;
 }

@@ -6,6 +6,8 @@ export class Runs {
   readonly #byPrompt = new Map<string, ActiveRun>();
   /** The same by instance; nothing empty. */
   readonly #byInstance = new Map<string, Set<ActiveRun>>();
+  /** Whom to tell when an instance has none left. */
+  readonly #waiting = new Map<string, readonly (() => void)[]>();
 
   add(run: ActiveRun): void {
     this.#byPrompt.set(run.promptId, run);
@@ -20,7 +22,18 @@ export class Runs {
     const { id } = run.subject.member;
     const here = this.#byInstance.get(id);
     here?.delete(run);
-    if (here?.size === 0) this.#byInstance.delete(id);
+    if (here?.size !== 0) return;
+    this.#byInstance.delete(id);
+    for (const tell of this.#waiting.get(id) ?? []) tell();
+    this.#waiting.delete(id);
+  }
+
+  /** Resolves once no run is on the instance. */
+  emptied(instanceId: string): Promise<void> {
+    if (!this.#byInstance.has(instanceId)) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiting.set(instanceId, [...(this.#waiting.get(instanceId) ?? []), resolve]);
+    });
   }
 
   all(): ActiveRun[] {

@@ -2,6 +2,7 @@
 import type { Inventory } from '../domain/capabilities.ts';
 import type { Instance } from '../domain/instance.ts';
 import { Login } from '../lib/address.ts';
+import { lockKey } from './engine-sql.ts';
 import type { Db } from './open.ts';
 import { instanceFromRow } from './rows.ts';
 import type { InstancesTable } from './schema.ts';
@@ -73,6 +74,53 @@ export async function upsertConfigured(
     .returningAll()
     .executeTakeFirstOrThrow();
   return instanceFromRow(row);
+}
+
+/** Puts in one that a person added; its address is of no other instance of the fleet. */
+export async function insertAdded(
+  tx: Db,
+  { id, name, url, login, capacity }: ConfiguredInstance,
+  now: number,
+): Promise<Instance> {
+  const secret = login?.reveal() ?? null;
+  const row = await tx
+    .insertInto('instances')
+    .values({
+      ...NEVER_SEEN,
+      id,
+      name,
+      url,
+      login: secret,
+      capacity,
+      origin: 'added',
+      created_at: now,
+      updated_at: now,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return instanceFromRow(row);
+}
+
+/** Until the transaction ends nobody else adds instances, removes them, or brings them in line with the configuration. */
+export function lockInstances(tx: Db): Promise<void> {
+  return lockKey(tx, 'instances');
+}
+
+/** Null when the instance is removed or unknown. */
+export async function setDraining(
+  tx: Db,
+  id: string,
+  draining: boolean,
+  now: number,
+): Promise<Instance | null> {
+  const row = await tx
+    .updateTable('instances')
+    .set({ draining: draining ? 1 : 0, updated_at: now })
+    .where('id', '=', id)
+    .where('removed_at', 'is', null)
+    .returningAll()
+    .executeTakeFirst();
+  return row ? instanceFromRow(row) : null;
 }
 
 const NEVER_SEEN = {

@@ -9,6 +9,7 @@ class Unwanted {
   readonly clock = new VirtualClock();
   readonly experiences: Experience[] = [];
   readonly stop = new AbortController();
+  readonly left = new AbortController();
   /** What the next rounds of canceling come to; the last one goes on for ever. */
   outcomes: CancelOutcome[];
   rounds = 0;
@@ -28,6 +29,7 @@ class Unwanted {
       posted,
       postedAt: 0,
       stopSignal: this.stop.signal,
+      partingSignal: AbortSignal.any([this.stop.signal, this.left.signal]),
       logger: createLogger('silent'),
       unwantedSince: null,
       isStuck: false,

@@ -13,6 +13,7 @@ import type { Job } from '../../src/domain/job.ts';
 import { sameForAll } from '../../src/domain/tenant-limits.ts';
 import { defaultViewer } from '../../src/domain/viewer.ts';
 import { MemoryBus } from '../../src/events/memory-bus.ts';
+import { createFleetWriter } from '../../src/fleet/fleet-writer.ts';
 import { globalId } from '../../src/graphql/global-id.ts';
 import { createHealthReporter } from '../../src/graphql/health-report.ts';
 import type { ConnectionLimits } from '../../src/http/limits.ts';
@@ -108,6 +109,7 @@ export async function startGateway(
       limitsOf: sameForAll,
     }),
     retention,
+    fleet: createFleetWriter(ground),
     waiter: createWaiter(ground),
     workflows: () => workflows,
     health: createHealthReporter({ ...ground, version: '0.0.0-test', ...options }),

@@ -58,8 +58,9 @@ class InstancesFollower {
   }
 
   async #send(instance: Instance): Promise<void> {
+    // one that is gone is told of once
+    if (instance.removedAt !== null && !this.#sent.delete(instance.id)) return;
     if (instance.removedAt === null) this.#sent.set(instance.id, instance.updatedAt);
-    else this.#sent.delete(instance.id);
     await this.#push(instance);
   }
 }

@@ -69,15 +69,15 @@ export function createHealthReporter(parts: HealthParts): () => Promise<HealthRe
     ];
     const space = await spaceCheck(parts.storage);
     const instances = rows?.instances ?? [];
-    const failures = check('failures', rows?.isPanic !== true, MUCH_FAILS);
+    const fleet = fleetCheck(instances, rows?.isPanic === true);
     return {
-      status: verdict(core, [space, failures], instances),
+      status: verdict(core, [space, fleet], instances),
       version: parts.version,
       uptimeMs: parts.clock.monotonic() - startedAt,
       instancesTotal: instances.length,
       instancesHealthy: instances.filter(({ health }) => health === 'HEALTHY').length,
       activeJobs: rows?.active ?? 0,
-      checks: [...core, space, fleetCheck(instances), failures, ...instances.map(instanceCheck)],
+      checks: [...core, space, fleet, ...instances.map(instanceCheck)],
     };
   };
 }
@@ -142,15 +142,15 @@ async function spaceCheck(storage: BlobStore): Promise<HealthCheck> {
   return { name: 'storage', ok: free >= LOW_SPACE_BYTES, message: `${free} bytes free` };
 }
 
-function fleetCheck(instances: readonly Instance[]): HealthCheck {
+function fleetCheck(instances: readonly Instance[], isPanic: boolean): HealthCheck {
   if (instances.length === 0) {
     return { name: 'instances', ok: false, message: 'no instances are configured' };
   }
   const answering = instances.filter(answers).length;
   return {
     name: 'instances',
-    ok: answering === instances.length,
-    message: `${answering} of ${instances.length} answer`,
+    ok: answering === instances.length && !isPanic,
+    message: `${answering} of ${instances.length} answer${isPanic ? `; ${MUCH_FAILS}` : ''}`,
   };
 }
 

@@ -129,8 +129,11 @@ describe('the health of the fleet', () => {
   it('is degraded while much fails on most instances, and says what to suspect', async () => {
     const { status, checks } = await fleetOf([well], (store) => saveSetting(store.db, PANIC_SETTING, '5'));
     expect(status).toBe('DEGRADED');
-    const failures = checks.find(({ name }) => name === 'failures');
-    expect(failures).toMatchObject({ ok: false, message: expect.stringMatching(/suspect the jobs/) });
+    const fleet = checks.find(({ name }) => name === 'instances');
+    expect(fleet).toMatchObject({
+      ok: false,
+      message: expect.stringMatching(/1 of 1 answer; .*suspect the jobs/),
+    });
     const over = await fleetOf([well], async (store) => {
       await saveSetting(store.db, PANIC_SETTING, '5');
       await saveSetting(store.db, PANIC_SETTING, null);

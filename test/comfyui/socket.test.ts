@@ -4,6 +4,7 @@ import type { ComfyMessage } from '../../src/comfyui/messages.ts';
 import { ComfySocket } from '../../src/comfyui/socket.ts';
 import type { ComfySocketOptions, SocketClose } from '../../src/comfyui/socket-options.ts';
 import { socketUrl } from '../../src/comfyui/socket-url.ts';
+import { Login } from '../../src/lib/address.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { eventually } from '../support/eventually.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
@@ -61,6 +62,20 @@ function connection(server: SocketServer, index = 0): Promise<ServedConnection> 
 }
 
 describe('a connection', () => {
+  it('sends a login with its handshake, as it was before it was written into a URL', async () => {
+    const server = await serve();
+    await open(server.url, { login: new Login('ann%40x:p%3A%2F%C3%BC') });
+    const { request } = await connection(server);
+    expect(request.url).toBe('/ws?clientId=me');
+    expect(request.headers.authorization).toBe(`Basic ${Buffer.from('ann@x:p:/ü').toString('base64')}`);
+  });
+
+  it('asks for nothing more where there is no login', async () => {
+    const server = await serve();
+    await open(server.url);
+    expect((await connection(server)).request.headers).not.toHaveProperty('authorization');
+  });
+
   it('announces preview metadata before anything else, without an Origin and without compression', async () => {
     const server = await serve();
     const { socket, opened } = await open(server.url);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryBus } from '../../src/events/memory-bus.ts';
 import { instancesTopic } from '../../src/events/topics.ts';
-import { listInstances } from '../../src/store/instances.ts';
+import { Login } from '../../src/lib/address.ts';
+import { findLogin, listInstances } from '../../src/store/instances.ts';
 import { findInventories } from '../../src/store/inventories.ts';
 import { eventually } from '../support/eventually.ts';
 import { healthOf, simulator, startFleet, tempStore } from './fleet-rig.ts';
@@ -87,6 +88,24 @@ describe('the fleet', () => {
     expect(second.id).toBe(first.id);
     const all = await listInstances(temp.store.db, { includeRemoved: true });
     expect(all.find((instance) => instance.id === ids[0])?.removedAt).not.toBeNull();
+  });
+
+  it('knows an instance again whose login has changed, and uses the new one', async () => {
+    const temp = await tempStore();
+    const one = await simulator();
+    const named = (login: Login | null) => ({
+      config: { comfyuiInstances: [{ name: 'gpu', url: one.url, login, capacity: 1 }] },
+    });
+    const ids: string[] = [];
+    for (const login of [new Login('ann:old'), new Login('ann:new'), null]) {
+      const fleet = await startFleet(temp, [], named(login));
+      const [state] = fleet.instances();
+      ids.push(state?.instance.id ?? 'none');
+      expect(JSON.stringify(state)).not.toMatch(/ann|old|new/);
+      expect((await findLogin(temp.store.db, ids[0] ?? ''))?.reveal()).toBe(login?.reveal());
+      await fleet.stop();
+    }
+    expect(new Set(ids).size).toBe(1);
   });
 
   it('counts prompts that are not its own', async () => {

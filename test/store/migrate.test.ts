@@ -1,14 +1,19 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Kysely, sql } from 'kysely';
+import { Kysely, Migrator, sql } from 'kysely';
 import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { createLogger } from '../../src/lib/logger.ts';
 import { createEngine } from '../../src/store/dialect.ts';
 import { migrate } from '../../src/store/migrate.ts';
+import { initial } from '../../src/store/migrations/0001-initial.ts';
+import { crashes } from '../../src/store/migrations/0002-crashes.ts';
+import { blobPins } from '../../src/store/migrations/0003-blob-pins.ts';
+import { leaseTerms } from '../../src/store/migrations/0004-lease-terms.ts';
 import { type Db, openStore, type Store } from '../../src/store/open.ts';
 import type { Tables } from '../../src/store/schema.ts';
+import { ENGINES } from '../support/temp-store.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
 import { othersWaitForLocks } from '../support/waiting-lock.ts';
 
@@ -56,6 +61,73 @@ describe('a start that ends while it makes the tables', () => {
     }
   });
 });
+
+describe.each(ENGINES)('on %s, tables of an earlier version', (engine) => {
+  it('come to keep the logins of instances apart from their addresses', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'comfyfleet-migrate-'));
+    const database = engine === 'Postgres' ? await createTestDatabase() : undefined;
+    onTestFinished(async () => {
+      await database?.drop();
+      await rm(dataDir, { recursive: true, force: true });
+    });
+    const { dialect } = createEngine({
+      ...{ url: database?.url, dataDir, synchronous: 'NORMAL', listeners: new Set(), ...DEFAULTS },
+    });
+    const db = new Kysely<Tables>({ dialect });
+    onTestFinished(() => db.destroy());
+    const migrator = new Migrator({ db, provider: { getMigrations: async () => EARLIER } });
+    const { error } = await migrator.migrateToLatest();
+    if (error) throw error;
+    for (const [index, url] of OLD_URLS.entries()) await insertOld(db, `i${index}`, url, index);
+    await insertOld(db, 'gone', 'http://ann:old@gpu2', 1, 5);
+
+    await migrate(db, logger);
+
+    const rows = await db
+      .selectFrom('instances')
+      .select(['id', 'url', 'login', 'removed_at'])
+      .orderBy('id')
+      .execute();
+    expect(rows).toEqual([
+      { id: 'gone', url: 'http://gpu2', login: 'ann:old', removed_at: 5 },
+      // the same address as i2, which is newer
+      { id: 'i0', url: 'http://gpu1:8188', login: null, removed_at: 2 },
+      { id: 'i1', url: 'https://gpu2/x', login: 'ann:s%2F', removed_at: null },
+      { id: 'i2', url: 'http://gpu1:8188', login: 'ann:secret', removed_at: null },
+    ]);
+  });
+});
+
+/** By their place: ids, and when they were made. */
+const OLD_URLS = ['http://gpu1:8188', 'https://ann:s%2F@gpu2/x', 'http://ann:secret@gpu1:8188'];
+
+const EARLIER = {
+  '0001-initial': initial,
+  '0002-crashes': crashes,
+  '0003-blob-pins': blobPins,
+  '0004-lease-terms': leaseTerms,
+};
+
+async function insertOld(
+  db: Db,
+  id: string,
+  url: string,
+  created_at: number,
+  removed_at: number | null = null,
+): Promise<void> {
+  const counts = {
+    capacity: 1,
+    draining: 0,
+    queue_running: 0,
+    queue_pending: 0,
+    foreign_prompts: 0,
+  } as const;
+  const state = { origin: 'config', health: 'UNKNOWN', breaker: 'CLOSED' } as const;
+  const times = { created_at, updated_at: created_at, removed_at };
+  // a row of then: without the columns that came since
+  const row = { id, name: id, url, ...counts, ...state, ...times } as Tables['instances'];
+  await db.insertInto('instances').values(row).execute();
+}
 
 describe('several processes that start at once on an empty database', () => {
   let database: TestDatabase;

@@ -77,7 +77,6 @@ export class Dispatcher {
       await this.#place(assignment);
     }
     await news.reasons(blocked, now, goOn);
-    news.places(now, clock.monotonic());
   }
 
   /** The job was canceled or deleted. */
@@ -152,12 +151,11 @@ export class Dispatcher {
   }
 
   async #place({ jobId, instanceId, slot, isRetry, overtakes }: Assignment): Promise<void> {
-    const { fleet, line, news, ids } = this.#parts;
+    const { fleet, line, ids } = this.#parts;
     const job = line.queue.get(jobId);
     const member = fleet.member(instanceId);
     if (!job || !member) return;
     line.queue.remove(jobId);
-    news.placesMoved();
     this.#placing.set(jobId, 'wanted');
     const placement = { job, member, slot, attemptId: ids() };
     try {

@@ -12,8 +12,7 @@ export interface Waiting {
   hasGone: boolean;
 }
 
-interface Link {
-  readonly waiting: Waiting | null;
+interface Link extends Waiting {
   next: Link | null;
 }
 
@@ -21,7 +20,7 @@ export class OrderFront {
   readonly #walk: OrderWalk;
   readonly #mayGo: (turn: Turn) => boolean;
   readonly #overtaken: (jobId: string) => number;
-  readonly #start: Link = { waiting: null, next: null };
+  #first: Link | null = null;
 
   constructor(walk: OrderWalk, mayGo: (turn: Turn) => boolean, overtaken: (jobId: string) => number) {
     this.#walk = walk;
@@ -31,21 +30,24 @@ export class OrderFront {
 
   /** In order, each when it is asked for. */
   *jobs(): Generator<Waiting, void> {
-    let before = this.#start;
+    let before: Link | null = null;
     for (;;) {
-      before.next ??= this.#read();
-      const link = before.next;
-      if (!link?.waiting) return;
-      if (!link.waiting.hasGone && this.#mayGo(link.waiting.turn)) {
-        yield link.waiting;
-        before = link;
-      } else before.next = link.next;
+      const known: Link | null = before ? before.next : this.#first;
+      const link: Link | null = known ?? this.#read();
+      if (!link) return;
+      // the walk has just asked for those that are read now
+      const stays = !known || (!link.hasGone && this.#mayGo(link.turn));
+      const next = stays ? link : link.next;
+      if (before) before.next = next;
+      else this.#first = next;
+      if (!stays) continue;
+      yield link;
+      before = link;
     }
   }
 
   #read(): Link | null {
     const turn = this.#walk.next();
-    if (!turn) return null;
-    return { waiting: { turn, overtaken: this.#overtaken(turn.job.id), hasGone: false }, next: null };
+    return turn && { turn, overtaken: this.#overtaken(turn.job.id), hasGone: false, next: null };
   }
 }

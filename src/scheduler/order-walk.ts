@@ -78,6 +78,7 @@ export class OrderWalk {
         const { head } = front;
         const goes = this.#mayGo(head);
         if (goes) this.#pass(front);
+        else front.cursor.leaveOut();
         if (this.#look(front)) this.#fronts.sinkFirst();
         else this.#fronts.removeFirst();
         if (goes) return head;
@@ -97,22 +98,10 @@ export class OrderWalk {
       const cursors = this.#levels[--this.#level] ?? [];
       if (cursors.length === 0) continue;
       this.#fronts = new Heap<Front>(goesBefore);
-      for (const front of this.#frontsOf(cursors)) if (this.#look(front)) this.#fronts.push(front);
+      for (const front of frontsOf(cursors)) if (this.#look(front)) this.#fronts.push(front);
       return true;
     }
     return false;
-  }
-
-  #frontsOf(cursors: readonly StreamCursor[]): Iterable<Front> {
-    const fronts = new Map<string, Front>();
-    for (const cursor of cursors) {
-      const { tenant } = cursor.stream;
-      const known = fronts.get(tenant);
-      const head = cursor.head(this.#mayGo);
-      if (known) known.cursors.push(cursor);
-      else if (head) fronts.set(tenant, { tenant, cursors: [cursor], head, cursor, start: 0 });
-    }
-    return fronts.values();
   }
 
   /** Finds the tenant's first job of this level; false when there is none. */
@@ -120,7 +109,7 @@ export class OrderWalk {
     let first: Turn | null = null;
     for (let at = front.cursors.length - 1; at >= 0; at--) {
       const cursor = front.cursors[at] as StreamCursor;
-      const head = cursor.head(this.#mayGo);
+      const { head } = cursor;
       if (!head || effectivePriority(head.job, this.#rules) < this.#level) {
         front.cursors.splice(at, 1);
         this.#sort(cursor);
@@ -138,9 +127,19 @@ export class OrderWalk {
 
   /** Keeps the stream for the level of its first job. */
   #sort(cursor: StreamCursor): void {
-    const head = cursor.head(this.#mayGo);
-    if (head) this.#levels[effectivePriority(head.job, this.#rules)]?.push(cursor);
+    if (cursor.head) this.#levels[effectivePriority(cursor.head.job, this.#rules)]?.push(cursor);
   }
+}
+
+function frontsOf(cursors: readonly StreamCursor[]): Iterable<Front> {
+  const fronts = new Map<string, Front>();
+  for (const cursor of cursors) {
+    const { tenant, head } = cursor;
+    const known = fronts.get(tenant);
+    if (known) known.cursors.push(cursor);
+    else if (head) fronts.set(tenant, { tenant, cursors: [cursor], head, cursor, start: 0 });
+  }
+  return fronts.values();
 }
 
 function goesBefore(a: Front, b: Front): boolean {

@@ -118,7 +118,7 @@ export class PendingQueue {
   }
 
   /** Lanes of a class of needs that have a due job waiting. */
-  lanesOf(needsKey: string): Line[] {
+  lanesOf(needsKey: string): Iterable<Line> {
     return this.#streams.linesOf(needsKey);
   }
 

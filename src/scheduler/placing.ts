@@ -35,8 +35,6 @@ const LEAST_OVERTAKING = 8;
 
 export class Placing {
   readonly assignments: Assignment[] = [];
-  /** How many of each lane go. */
-  readonly going = new Map<Lane, number>();
   /** These two as they will be when the plan is carried out. */
   readonly recent: { all: number; retries: number };
   readonly running: Map<string, number>;
@@ -50,6 +48,8 @@ export class Placing {
   readonly #mostOvertaking: number;
   /** How many jobs wait for each model; null until somebody asks. */
   #demand: ReadonlyMap<string, number> | null = null;
+  /** How many go, of each lane and of each class of needs. */
+  readonly #going = new Map<Lane | string, number>();
   /** Lanes that can wait until the next plan. */
   readonly #left = new Set<Lane>();
   /** One at a time: a second one would keep a second instance from working. */
@@ -73,6 +73,18 @@ export class Placing {
 
   shares(): Shares {
     return this.#share.result();
+  }
+
+  /** Some job of the class does not go. */
+  isLeft(needsKey: string): boolean {
+    return this.#state.pending.waitingOf(needsKey) > this.#goingOf(needsKey);
+  }
+
+  /** Lanes of the class of which some job does not go. */
+  *lanesLeft(needsKey: string): Generator<Lane, void> {
+    for (const lane of this.#state.pending.lanesOf(needsKey)) {
+      if (lane.jobs.length > this.#goingOf(lane)) yield lane;
+    }
   }
 
   placeAll(): void {
@@ -153,7 +165,7 @@ export class Placing {
       overtakes: overtakes.map((waiting) => waiting.turn.job.id),
     });
     this.#share.dispatched(goes.turn, isInTurn);
-    this.going.set(lane, (this.going.get(lane) ?? 0) + 1);
+    for (const key of [lane, lane.needsKey]) this.#going.set(key, this.#goingOf(key) + 1);
     this.running.set(tenant, (this.running.get(tenant) ?? 0) + 1);
     this.recent.all++;
     if (isRetry) this.recent.retries++;
@@ -165,6 +177,10 @@ export class Placing {
     const { lane } = turn;
     if (this.#left.has(lane) || this.reasons.holding(lane) !== null) return false;
     return this.#seats.hasPlaceFor(turn) || (lane.isSuspect && !this.#reserved);
+  }
+
+  #goingOf(key: Lane | string): number {
+    return this.#going.get(key) ?? 0;
   }
 
   #demandOf(model: string): number {

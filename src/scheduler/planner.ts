@@ -12,11 +12,11 @@ export function plan(state: PlanState, now: number): Plan {
   const needsOf = (needsKey: string): Needs => state.needs.get(needsKey) ?? NEEDS_NOTHING;
   const placing = new Placing(state, needsOf, now);
   placing.placeAll();
-  const { assignments, cursor, reasons, going } = placing;
+  const { assignments, cursor, reasons } = placing;
   const blocked = new Map<string, string | null>();
   for (const needsKey of pending.classes()) {
-    const lanes = pending.lanesOf(needsKey).filter((lane) => lane.jobs.length > (going.get(lane) ?? 0));
-    if (lanes.length > 0) blocked.set(needsKey, reasons.ofClass(needsKey, lanes));
+    if (placing.isLeft(needsKey))
+      blocked.set(needsKey, reasons.ofClass(needsKey, placing.lanesLeft(needsKey)));
   }
   return { assignments, blocked, whyHeld: (lane) => reasons.ofLane(lane), cursor, shares: placing.shares() };
 }

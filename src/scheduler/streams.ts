@@ -56,8 +56,8 @@ export class Streams {
     return [...this.#classes.keys()];
   }
 
-  linesOf(needsKey: string): Line[] {
-    return [...(this.#classes.get(needsKey)?.lines ?? [])];
+  linesOf(needsKey: string): Iterable<Line> {
+    return this.#classes.get(needsKey)?.lines ?? [];
   }
 
   waitingOf(needsKey: string): number {

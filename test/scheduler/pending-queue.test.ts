@@ -73,7 +73,7 @@ describe('the queue of waiting jobs', () => {
         for (const needsKey of ['a', 'b', 'c']) {
           const ofClass = due.filter((it) => it.needsKey === needsKey);
           expect(queue.waitingOf(needsKey)).toBe(ofClass.length);
-          expect(queue.lanesOf(needsKey).reduce((sum, lane) => sum + lane.jobs.length, 0)).toBe(
+          expect([...queue.lanesOf(needsKey)].reduce((sum, lane) => sum + lane.jobs.length, 0)).toBe(
             ofClass.length,
           );
         }

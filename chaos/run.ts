@@ -32,6 +32,7 @@ import { rollingRestart } from './scenarios/rolling-restart.ts';
 import { slowSubscriber } from './scenarios/slow-subscriber.ts';
 import { soak } from './scenarios/soak.ts';
 import { splitBrain } from './scenarios/split-brain.ts';
+import { warmCrashes } from './scenarios/warm-crashes.ts';
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'cluster-idempotency': clusterIdempotency,
@@ -61,6 +62,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   soak,
   'split-brain': splitBrain,
   users,
+  'warm-crashes': warmCrashes,
 };
 
 const { values, positionals } = parseArgs({

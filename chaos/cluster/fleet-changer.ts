@@ -17,9 +17,11 @@ export interface ChangeSize {
   readonly leaderEvery: number;
 }
 
+type Kind = FleetMutation | 'kill';
+
 /** A change as it was made. */
 export interface Change extends FleetAnswer {
-  readonly what: FleetMutation | 'kill' | 'kill of the leader';
+  readonly what: Kind | 'kill of the leader';
   /** Name of the simulator; of a leader its own. */
   readonly instance: string;
   /** Id of the row that it was about; null for none. */
@@ -84,23 +86,27 @@ export class FleetChanger implements Disturbance {
     over.abort();
   }
 
+  /** Whatever was made least often until now and is possible, with any machine that it is possible with. */
   async #changeOne(scene: Scene): Promise<void> {
     const { leaderEvery } = this.#size;
     if (leaderEvery > 0 && this.changes.length % leaderEvery === leaderEvery - 1)
       return this.#killLeader(scene);
     const possible = this.#possible();
-    const [what, machine] = possible[Math.floor(scene.random() * possible.length)] ?? [];
+    const made = (what: Kind): number => this.changes.filter((one) => one.what === what).length;
+    const rarest = Math.min(...possible.map(([what]) => made(what)));
+    const next = possible.filter(([what]) => made(what) === rarest);
+    const [what, machine] = next[Math.floor(scene.random() * next.length)] ?? [];
     if (!what || !machine) return;
     if (what === 'kill') return this.#kill(machine, scene);
     await this.#mutate(what, machine);
   }
 
-  #possible(): (readonly [FleetMutation | 'kill', Machine])[] {
+  #possible(): (readonly [Kind, Machine])[] {
     const working = this.#machines.filter(({ id, draining, comingBack }) => id && !draining && !comingBack);
     const spared = working.length > LEFT_TO_WORK;
     return this.#machines.flatMap((machine) => {
       const { id, draining, configured, comingBack } = machine;
-      const may = (what: FleetMutation | 'kill', fits: boolean) => (fits ? [[what, machine] as const] : []);
+      const may = (what: Kind, fits: boolean) => (fits ? [[what, machine] as const] : []);
       const costs = working.includes(machine);
       return [
         ...may('addInstance', id === null && !comingBack),

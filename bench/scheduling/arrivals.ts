@@ -1,6 +1,6 @@
 /** Lists of jobs: what is asked for, by whom, and when it comes. */
 import { randomFrom } from '../../chaos/scenario.ts';
-import { chooser, exponential, lognormal, zipf } from './random.ts';
+import { chooser, exponential, lognormal, normalQuantile, zipf } from './random.ts';
 import type { Job } from './world.ts';
 
 export interface Demand {
@@ -16,12 +16,23 @@ export interface Demand {
   readonly priorities?: Readonly<Record<number, number>>;
 }
 
-export const MEAN_WORK_MS = 27_660;
+/** Workflows differ in how long they take, and their jobs a little: together about as lognormal(3, 0.8) seconds. */
+const WORKFLOWS = 16;
+const BETWEEN = 0.76;
+const WITHIN = 0.25;
 
-/** Jobs of 5 s to 5 min, 27 s on average, most of them short: images beside a few videos. */
-function workMs(random: () => number): number {
-  return Math.round(1000 * Math.min(300, Math.max(5, lognormal(random, 3, 0.8))));
+const TYPICAL_MS = Array.from(
+  { length: WORKFLOWS },
+  (_, n) => 1000 * Math.exp(3 + BETWEEN * normalQuantile((n + 0.5) / WORKFLOWS)),
+);
+
+/** Jobs of 5 s to 5 min, most of them short: images beside a few videos. */
+function workMs(random: () => number, workflow: number): number {
+  const ms = (TYPICAL_MS[workflow] ?? 0) * lognormal(random, 0, WITHIN);
+  return Math.round(Math.min(300_000, Math.max(5000, ms)));
 }
+
+export const MEAN_WORK_MS = 26_980;
 
 export function jobList({ seed, jobs, models, gapMs, tenants, priorities }: Demand): Job[] {
   const random = randomFrom(seed);
@@ -31,12 +42,14 @@ export function jobList({ seed, jobs, models, gapMs, tenants, priorities }: Dema
   let at = 0;
   return Array.from({ length: jobs }, (_, number) => {
     at += gapMs(random);
+    const workflow = Math.floor(random() * WORKFLOWS);
     return {
       id: `j${String(number).padStart(6, '0')}`,
       tenant: tenant(random)[0],
       priority: Number(priority(random)[0]),
       model: model(random),
-      workMs: workMs(random),
+      workflow: `w${workflow}`,
+      workMs: workMs(random, workflow),
       at: Math.round(at),
     };
   });

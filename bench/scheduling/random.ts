@@ -28,3 +28,25 @@ export function chooser<T>(items: readonly T[], weightOf: (item: T, index: numbe
 export function zipf(index: number): number {
   return 1 / (index + 1);
 }
+
+/** Of the standard normal distribution, by halving on its series (no closed form exists). */
+export function normalQuantile(share: number): number {
+  let low = -6;
+  let high = 6;
+  for (let step = 0; step < 40; step++) {
+    const middle = (low + high) / 2;
+    if (normalShare(middle) < share) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+function normalShare(at: number): number {
+  let term = at;
+  let sum = at;
+  for (let n = 1; n < 100; n++) {
+    term *= -(at * at) / (2 * n);
+    sum += term / (2 * n + 1);
+  }
+  return 0.5 + sum / Math.sqrt(2 * Math.PI);
+}

@@ -19,6 +19,8 @@ export interface Job {
   /** 1 to 10, 10 first. */
   readonly priority: number;
   readonly model: string;
+  /** Jobs of one workflow take about as long, whatever model they use. */
+  readonly workflow: string;
   readonly workMs: number;
   /** When it arrives, ms. */
   readonly at: number;

@@ -30,7 +30,7 @@ const scenarios = fc
       machines: machines.map((machine, n) => ({ ...machine, id: `g${n}` })),
       loadMs: new Map(models.map((model, n) => [model, loads[n] ?? 0])),
       jobs: jobs
-        .map((job, n): Job => ({ ...job, id: `j${n}`, tenant: 'one', priority: 5 }))
+        .map((job, n): Job => ({ ...job, id: `j${n}`, workflow: 'w', tenant: 'one', priority: 5 }))
         .sort((a, b) => a.at - b.at),
     }),
   );
@@ -60,7 +60,7 @@ test('the bound is met where nothing stands in the way of it', () => {
 });
 
 function job(n: number, model: string): Job {
-  return { id: `j${n}`, tenant: 'one', priority: 5, model, workMs: 50, at: 0 };
+  return { id: `j${n}`, tenant: 'one', priority: 5, model, workflow: 'w', workMs: 50, at: 0 };
 }
 
 function machine(n: number): Machine {

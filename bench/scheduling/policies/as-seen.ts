@@ -4,12 +4,12 @@ import type { Candidate } from '../../../src/scheduler/candidate.ts';
 import type { PendingJob } from '../../../src/store/jobs.ts';
 import type { Job } from '../world.ts';
 
-export function pendingJob({ id, tenant, priority, model, at }: Job): PendingJob {
+export function pendingJob({ id, tenant, priority, workflow, model, at }: Job): PendingJob {
   return {
     id,
     tenant,
     priority,
-    workflow: model,
+    workflow,
     needsKey: model,
     createdAt: at,
     seq: 1,

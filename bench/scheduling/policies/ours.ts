@@ -97,7 +97,7 @@ class Leader {
   }
 
   #begin(job: Job, machine: number, instanceId: string, now: number): void {
-    const expectation = this.#learning.begins({ workflow: job.model, needsKey: job.model, instanceId });
+    const expectation = this.#learning.begins({ workflow: job.workflow, needsKey: job.model, instanceId });
     this.#expected.set(job.id, expectation);
     this.#running.set(job.tenant, (this.#running.get(job.tenant) ?? 0) + 1);
     const { runMs } = expectation;

@@ -22,6 +22,8 @@ export const reason = (
 });
 
 async function choicesOf(spec: InputSpec, world: NodeWorld): Promise<readonly string[] | undefined> {
+  // the newer way to write a list
+  if (spec[0] === 'COMBO') return Array.isArray(spec[1]?.options) ? (spec[1].options as string[]) : undefined;
   if (typeof spec[0] === 'string') return undefined;
   return typeof spec[0] === 'function' ? await spec[0](world) : spec[0];
 }

@@ -4,6 +4,7 @@
  */
 import { type ExecutionResult, GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { withoutValue } from './coercion-error.ts';
 import type { GraphqlContext } from './context.ts';
 import { passingError, passingGraphQLError } from './passing-error.ts';
 
@@ -17,7 +18,7 @@ export function masked(error: unknown, { log, requestId }: GraphqlContext): Grap
   if (error instanceof GraphQLError && isMeant(error)) {
     // What graphql itself reports while running an operation is about the values it was given.
     error.extensions.code ??= 'BAD_USER_INPUT';
-    return error;
+    return withoutValue(error);
   }
   const cause = error instanceof GraphQLError ? error.originalError : error;
   const path = error instanceof GraphQLError ? error.path : undefined;

@@ -151,7 +151,7 @@ describe('an address that is wrong', () => {
       const simulator = await startSimulator({ stepMs: 5 });
       onTestFinished(() => simulator.stop());
       const guarded = {
-        paths: { '/gpu': simulator.url, '/gpu-2': simulator.url },
+        paths: { '/gpu': simulator.url, '/gpu-2': simulator.url, '/gpu-3': simulator.url },
         user: USER,
         password: PASSWORD,
       };
@@ -184,15 +184,8 @@ describe('an address that is wrong', () => {
       for (const { id } of jobs) await history(client, id);
       const answers = [
         ...(await Promise.all(QUESTIONS.map((question) => client.ask(question)))),
-        ...(await Promise.all(
-          MALFORMED.map((url) =>
-            client.ask(
-              `mutation Add($input: AddInstanceInput!) { addInstance(input: $input) {
-              __typename ... on Error { message } ... on ValidationError { issues { path message } } } }`,
-              { input: { url } },
-            ),
-          ),
-        )),
+        ...(await Promise.all(MALFORMED.map((input) => client.ask(ADD, { input })))),
+        ...(await addedAndRemoved(client, withLogin(`${proxy.url}/gpu-3`))),
         ...(await Promise.all(
           ['/health', '/ready', '/status', '/metrics'].map(async (path) =>
             (await fetch(gateway.url + path)).text(),
@@ -209,15 +202,54 @@ describe('an address that is wrong', () => {
   );
 });
 
-const MALFORMED = [
-  'ftp://canary:canary@gpu',
-  'http://canary:can/ary@gpu',
-  'http://canary:12/canary@gpu',
-  'http://canary:canary%@gpu',
-  'http://canary:canary@gpu?canary',
-  'canary:canary@gpu:8188',
-  'http://canary:canary@169.254.169.254/',
+const ADD = `mutation Add($input: AddInstanceInput!) { addInstance(input: $input) {
+  __typename
+  ... on InstanceSuccess { instance { id name url lastError } }
+  ... on Error { message }
+  ... on ValidationError { issues { path message } }
+} }`;
+
+const MALFORMED: readonly object[] = [
+  ...[
+    'ftp://canary:canary@gpu',
+    'http://canary:can/ary@gpu',
+    'http://canary:12/canary@gpu',
+    'http://canary:canary%@gpu',
+    'http://canary:canary@gpu?canary',
+    'canary:canary@gpu:8188',
+    'http://canary:canary@169.254.169.254/',
+  ].map((url) => ({ url })),
+  { url: 'http://canary:canary@gpu', capacity: 1000 },
+  { url: 'http://canary:canary@gpu', capacity: 'one' },
+  { url: 'http://canary:canary@gpu', nmae: 'gpu' },
+  { url: ['http://canary:canary@gpu', 'http://canary:canary@gpu'] },
+  { url: { of: 'http://canary:canary@gpu' } },
 ];
+
+/** The answers to adding it, adding it again with another login, asking for everything of it, and removing it. */
+async function addedAndRemoved(client: TestClient, url: string): Promise<unknown[]> {
+  const added = await client.ask<{ addInstance: { instance: { id: string } } }>(ADD, { input: { url } });
+  const id = added.data?.addInstance.instance.id;
+  expect(id).toEqual(expect.any(String));
+  const again = await client.ask(ADD, { input: { url: url.replace('canary', 'canary2') } });
+  expect(again.data).toMatchObject({ addInstance: { __typename: 'ValidationError' } });
+  const answers: unknown[] = [added, again];
+  for (const name of [
+    'probeInstance',
+    'drainInstance',
+    'resumeInstance',
+    'freeInstanceMemory',
+    'removeInstance',
+  ]) {
+    answers.push(
+      await client.ask(
+        `mutation { ${name}(input: { id: "${id}" }) { __typename ... on Error { message } } }`,
+      ),
+    );
+  }
+  answers.push(await client.ask(`{ instance(id: "${id}") { name url lastError removedAt } }`));
+  return answers;
+}
 
 const QUESTIONS = [
   '{ instances { id name url health lastError jobs { nodes { id } } } }',

@@ -13,8 +13,8 @@ import type { Clock } from '../lib/clock.ts';
 import { Gate } from '../lib/gate.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
-import { findClientId, findInstances, findInventories, findLogin } from '../store/instances.ts';
-import type { Db, Store } from '../store/open.ts';
+import { findClientId, findInstances, findLogin } from '../store/instances.ts';
+import type { Store } from '../store/open.ts';
 import { saveSetting, settingOrCreate } from '../store/settings.ts';
 import { EjectionCap } from './ejection-cap.ts';
 import type { InstanceState } from './instance-state.ts';
@@ -39,6 +39,7 @@ export interface FleetOptions {
     | 'probeIntervalMs'
     | 'probeTimeoutMs'
     | 'unhealthyAfterMisses'
+    | 'inventoryRefreshMs'
     | 'comfyuiWebsocket'
     | 'breakerThreshold'
     | 'breakerOpenMs'
@@ -144,7 +145,7 @@ class InstanceFleet implements Fleet {
     await this.#notePanic();
     this.#crowd = newCrowd();
     const instances = await registerInstances(store, config.comfyuiInstances, ids, clock.now());
-    const inventories = await inventoriesOf(store.db, instances);
+    const inventories = await inventoriesOf(store, instances);
     for (const instance of instances) {
       const inventory = inventories.get(instance.inventoryKey ?? '') ?? null;
       this.#members.set(instance.id, await this.#makeMember(instance, inventory));
@@ -168,8 +169,9 @@ class InstanceFleet implements Fleet {
       known.adopt(instance);
       return;
     }
-    const inventories = await inventoriesOf(db, [instance]);
-    const member = await this.#makeMember(instance, inventories.get(instance.inventoryKey ?? '') ?? null);
+    const inventories = await inventoriesOf(this.#options.store, [instance]);
+    const inventory = inventories.get(instance.inventoryKey ?? '') ?? null;
+    const member = await this.#makeMember(instance, inventory);
     this.#members.set(id, member);
     await member.start();
   }
@@ -206,6 +208,7 @@ class InstanceFleet implements Fleet {
       probeIntervalMs: config.probeIntervalMs,
       probeTimeoutMs: config.probeTimeoutMs,
       unhealthyAfterMisses: config.unhealthyAfterMisses,
+      inventoryRefreshMs: config.inventoryRefreshMs,
       useSocket: config.comfyuiWebsocket,
       breaker: { threshold: config.breakerThreshold, openMs: config.breakerOpenMs },
       canaryTimeoutMs: config.canaryTimeoutMs,
@@ -244,9 +247,6 @@ class InstanceFleet implements Fleet {
 }
 
 /** What was read of them last. */
-function inventoriesOf(db: Db, instances: readonly Instance[]): Promise<Map<string, Inventory>> {
-  return findInventories(
-    db,
-    instances.flatMap((instance) => instance.inventoryKey ?? []),
-  );
+function inventoriesOf(store: Store, instances: readonly Instance[]): Promise<Map<string, Inventory>> {
+  return store.inventories.find(instances.flatMap((instance) => instance.inventoryKey ?? []));
 }

@@ -4,7 +4,8 @@ import type { Inventory } from '../domain/capabilities.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { EventBus } from '../events/bus.ts';
 import type { Clock } from '../lib/clock.ts';
-import { type HealthPatch, saveHealth, saveInventory } from '../store/instances.ts';
+import { type HealthPatch, saveHealth } from '../store/instances.ts';
+import { saveInventory } from '../store/inventories.ts';
 import type { Store } from '../store/open.ts';
 
 export interface InstanceRowParts {
@@ -78,10 +79,11 @@ export class InstanceRow {
   async saveInventory(inventory: Inventory): Promise<boolean> {
     const { store, clock } = this.#parts;
     const key = createHash('sha256').update(JSON.stringify(inventory)).digest('hex').slice(0, 32);
-    if (key === this.#instance.inventoryKey && this.#inventory) return false;
-    this.#inventory = inventory;
+    const known = key === this.#instance.inventoryKey && this.#inventory !== null;
+    this.#inventory = store.inventories.share(key, inventory);
     const now = clock.now();
     await saveInventory(store.db, this.#instance.id, key, inventory, now);
+    if (known) return false;
     this.#instance = { ...this.#instance, inventoryKey: key };
     this.#announce(now);
     return true;

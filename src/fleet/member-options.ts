@@ -29,6 +29,7 @@ export interface MemberOptions {
   readonly probeIntervalMs: number;
   readonly probeTimeoutMs: number;
   readonly unhealthyAfterMisses: number;
+  readonly inventoryRefreshMs: number;
   /** False: no socket at all, everything is found out by asking. */
   readonly useSocket: boolean;
   readonly breaker: BreakerTuning;

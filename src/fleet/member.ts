@@ -154,6 +154,11 @@ export class Member implements Service {
     this.#guard.needed();
   }
 
+  /** It refused what its lists offer: they are read again soon. */
+  listsSoon(): void {
+    this.#prober.listsSoon();
+  }
+
   /** Asks it how it is, unless that is being done. */
   probeSoon(): void {
     if (!this.#prober.isProbing) this.#prober.probeSoon();

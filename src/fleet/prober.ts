@@ -2,9 +2,10 @@
  * Asks one instance how it is, for ever: its queue at each probe, its version and memory at first contact and now and
  * then, its lists at first contact and whenever it comes back. Never two probes at once.
  */
-import type { ComfyHttp } from '../comfyui/http.ts';
+import type { CallOptions, ComfyHttp } from '../comfyui/http.ts';
 import { describeFailure, type HttpFailure } from '../comfyui/http-failure.ts';
-import type { ObjectInfo } from '../comfyui/object-info.ts';
+import type { HttpResult } from '../comfyui/http-transport.ts';
+import { type ObjectInfo, withEmbeddings } from '../comfyui/object-info.ts';
 import type { Queue } from '../comfyui/queue.ts';
 import type { SystemStats } from '../comfyui/system-stats.ts';
 import { type Clock, pause } from '../lib/clock.ts';
@@ -22,6 +23,8 @@ export interface ProberOptions {
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly unhealthyAfterMisses: number;
+  /** Its lists are read again this often: model files are added while an instance runs. */
+  readonly inventoryRefreshMs: number;
   /** So many instances of the fleet are asked for their lists at once. */
   readonly lists: Gate;
   /** What is amiss although it answers, one line, or null. */
@@ -44,10 +47,10 @@ export interface Probe {
 const STATS_EVERY = 6;
 const STATS_DEADLINE_MS = 3000;
 const INVENTORY_DEADLINE_MS = 30_000;
-/** Model files are added while an instance runs. */
-const INVENTORY_REFRESH_MS = 600_000;
 /** Lists that could not be read are asked for again this soon: until then nobody knows what the instance lacks. */
 const INVENTORY_RETRY_MS = 15_000;
+/** Lists that are said to be wrong again and again are not read more often than this. */
+const INVENTORY_LEAST_MS = 1000;
 /** Many that come back at once are asked at different moments. */
 const CROWD_JITTER_MS = 1000;
 /** One that refuses connections for no longer than this may well be on its way up. */
@@ -61,6 +64,8 @@ export class Prober implements Service {
   #record: HealthRecord = NEVER_PROBED;
   #probes = 0;
   #listsRead = false;
+  /** When its lists were last asked for, monotonic ms. */
+  #listsAt = Number.NEGATIVE_INFINITY;
   /** Since when it has not answered, monotonic ms; null while it does. */
   #awaySince: number | null;
   /** Nothing listens at its address. */
@@ -85,7 +90,7 @@ export class Prober implements Service {
     });
     this.#reading = new Loop({
       name: 'inventory',
-      intervalMs: () => (this.#listsRead ? INVENTORY_REFRESH_MS : INVENTORY_RETRY_MS),
+      intervalMs: () => (this.#listsRead ? options.inventoryRefreshMs : INVENTORY_RETRY_MS),
       step: (signal) => this.#readInventory(signal),
       clock,
       logger,
@@ -117,6 +122,11 @@ export class Prober implements Service {
   /** Asks again soon: something happened that a probe will show. */
   probeSoon(): void {
     this.#probing.wake();
+  }
+
+  /** Its lists are out of date: it refused what they offer. They are read soon; a reading under way is followed by another. */
+  listsSoon(): void {
+    this.#reading.wake();
   }
 
   /** Resolves when no probe is under way. */
@@ -199,15 +209,31 @@ export class Prober implements Service {
   async #readInventory(signal: AbortSignal): Promise<void> {
     const { lists, clock, random, http } = this.#options;
     const call = { deadlineMs: INVENTORY_DEADLINE_MS, signal };
+    const early = this.#listsAt + INVENTORY_LEAST_MS - clock.monotonic();
+    if (early > 0) await pause(clock, early, signal);
     if (lists.isFull) await pause(clock, random() * CROWD_JITTER_MS, signal);
-    const info = await lists.run(() => http.getObjectInfo(call), signal);
+    this.#listsAt = clock.monotonic();
+    const info = await lists.run(() => readLists(http, call), signal);
     if (!info) return;
     this.#listsRead = info.ok;
     if (info.ok) await this.#options.onInventory(info.value);
     else if (!signal.aborted) {
-      this.#options.logger.warn({ reason: describeFailure(info) }, 'the lists of an instance could not be read');
+      this.#options.logger.warn(
+        { reason: describeFailure(info) },
+        'the lists of an instance could not be read',
+      );
     }
   }
+}
+
+/** Embeddings are in no list of an input; a server without that question has none to tell. */
+async function readLists(http: ComfyHttp, call: CallOptions): Promise<HttpResult<ObjectInfo>> {
+  const info = await http.getObjectInfo(call);
+  if (!info.ok) return info;
+  const embeddings = await http.getEmbeddings(call);
+  if (!embeddings.ok && embeddings.reason !== 'status') return embeddings;
+  const names = embeddings.ok ? embeddings.value : [];
+  return { ok: true, value: { ...info.value, inventory: withEmbeddings(info.value.inventory, names) } };
 }
 
 /** Nothing listens at its address, or a proxy before it says so. */

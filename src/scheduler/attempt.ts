@@ -5,7 +5,7 @@
  */
 import { describeFailure, type HttpFailure } from '../comfyui/http-failure.ts';
 import type { NodeErrors, PromptReply } from '../comfyui/prompt-reply.ts';
-import { fault } from '../domain/fault.ts';
+import { type Fault, fault } from '../domain/fault.ts';
 import { fileRefsOf } from '../domain/file-refs.ts';
 import type { FileRef, Graph } from '../domain/graph.ts';
 import { ownershipTag } from '../fleet/ownership.ts';
@@ -186,7 +186,7 @@ async function takeBack(run: ActiveRun, nodeErrors: readonly NodeErrors[]): Prom
   run.crashAt('post:partly-accepted');
   const { member } = run.subject;
   await member.cancel({ promptId: run.promptId, withinMs: 10_000, signal: run.partingSignal });
-  return failed(faultOfNodeErrors(nodeErrors));
+  return refusedBy(run, faultOfNodeErrors(nodeErrors, member.state().inventory));
 }
 
 function rejected(run: ActiveRun, reply: Extract<PromptReply, { kind: 'rejected' }>): Outcome {
@@ -198,7 +198,12 @@ function rejected(run: ActiveRun, reply: Extract<PromptReply, { kind: 'rejected'
     run.parts.inputFiles.forget(run.subject.member.id);
     return failed(fault('UPLOAD_FAILED'));
   }
-  return failed(faultOfRejection(reply));
+  return refusedBy(run, faultOfRejection(reply, run.subject.member.state().inventory));
+}
+
+function refusedBy(run: ActiveRun, refusal: Fault): Outcome {
+  if (refusal.code === 'NOT_EQUIPPED') run.subject.member.listsSoon();
+  return failed(refusal);
 }
 
 function isFinalAnswer(failure: HttpFailure): boolean {

@@ -213,6 +213,18 @@ describe('a crowd of instances (F29, F44)', () => {
 });
 
 describe('a server that accepts connections and never answers (F26)', () => {
+  it('is asked once, however often somebody wants to know', async () => {
+    const silent = await silentServer();
+    const config = { probeTimeoutMs: 60_000 };
+    const fleet = await startFleet(await tempStore(), [silent.url], { config });
+    await eventually(() => silent.taken.size === 1);
+    for (let n = 0; n < 100; n++) fleet.members()[0]?.probeSoon();
+    expect(fleet.members()[0]?.state().answering).toBe(false);
+    await fleet.stop();
+    // none was put off until later either
+    expect(silent.taken.size).toBe(1);
+  });
+
   it('is found out within the deadline of a probe, holds nothing up, and is left with no connection', async () => {
     const silent = await silentServer();
     const temp = await tempStore();

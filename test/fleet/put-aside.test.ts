@@ -32,6 +32,13 @@ describe('an instance put aside', () => {
     await eventually(() => stateOf(fleet) === 'CLOSED');
     expect(one.control.executions()).toMatchObject([{ outcome: 'success' }]);
     expect(errorOf(fleet)).toBeNull();
+    // with care, until three jobs have shown that it works
+    const slow = [1, 2, 3].map(() => {
+      const { slowStart } = member.state();
+      member.experienced({ kind: 'success' });
+      return slowStart;
+    });
+    expect([...slow, member.state().slowStart]).toEqual([true, true, true, false]);
     await eventually(async () => (await listInstances(temp.store.db))[0]?.breaker === 'CLOSED');
     expect((await news.next()).value).toMatchObject({ kind: 'instance', instanceId: member.id });
     news.close();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Graph } from '../../src/domain/graph.ts';
 import { defaultViewer } from '../../src/domain/viewer.ts';
+import type { Faults } from '../../src/simulator/faults.ts';
 import { eventually } from '../support/eventually.ts';
 import { failingGraph, type Rig, sleepGraph, startRig } from './rig.ts';
 
@@ -15,9 +16,24 @@ const MODEL_GRAPH: Graph = {
   '4': { class_type: 'SaveImage', inputs: { images: ['3', 0], filename_prefix: 'test' } },
 };
 
-/** From then on equal instances take turns, beginning with the first. */
-async function allAreReady(gateway: Rig): Promise<void> {
-  await eventually(() => gateway.fleet.instances().every((one) => one.answering && one.inventory));
+/** Takes its time, so that there is something to do before anything fails. */
+const SLOW_PICTURE: Graph[string] = {
+  class_type: 'RigSleep',
+  inputs: { seconds: 1.5, steps: 10, preview: 'none', salt: 6 },
+};
+
+/**
+ * Has the job fail on the instance that took it, whichever that is: one of two that came back together is still resting,
+ * or in doubt, often enough that nobody can say where the job goes.
+ */
+async function failsWhereItIs(gateway: Rig, id: string, faults: Partial<Faults>): Promise<void> {
+  const url = await eventually(async () => {
+    const [attempt] = await gateway.attempts(id);
+    return gateway.fleet.instances().find(({ instance }) => instance.id === attempt?.instanceId)?.instance
+      .url;
+  });
+  const there = gateway.simulators.find((one) => one.url === url);
+  there?.control.setFaults(faults);
 }
 
 async function codes(gateway: Rig, id: string): Promise<(string | undefined)[]> {
@@ -39,9 +55,10 @@ describe('a job that runs out of memory', () => {
   });
 
   it('completes where there is room (F17)', async () => {
-    const gateway = await startRig({ simulators: [{ faults: { outOfMemory: 'error' } }, {}] });
-    await allAreReady(gateway);
-    const id = await gateway.submit(MODEL_GRAPH);
+    const gateway = await startRig({ simulators: [{}, {}] });
+    await eventually(() => gateway.fleet.instances().every((one) => one.answering && one.inventory));
+    const id = await gateway.submit({ ...MODEL_GRAPH, '1': SLOW_PICTURE });
+    await failsWhereItIs(gateway, id, { outOfMemory: 'error' });
     expect((await gateway.ended(id)).status).toBe('COMPLETED');
     expect(await codes(gateway, id)).toEqual(['OUT_OF_MEMORY', undefined]);
     await gateway.judged();
@@ -63,9 +80,10 @@ describe('a job that runs out of memory', () => {
 describe('a full disk of an instance', () => {
   it('is named, and the job runs elsewhere (F24)', async () => {
     const noSpace = { type: 'OSError', message: "[Errno 28] No space left on device: '/srv/output/a.png'" };
-    const gateway = await startRig({ simulators: [{ faults: { nodeErrors: { SaveImage: noSpace } } }, {}] });
-    await allAreReady(gateway);
-    const id = await gateway.submit(sleepGraph(0.1));
+    const gateway = await startRig({ simulators: [{}, {}] });
+    await eventually(() => gateway.fleet.instances().every((one) => one.answering && one.inventory));
+    const id = await gateway.submit(sleepGraph(1.5, 10));
+    await failsWhereItIs(gateway, id, { nodeErrors: { SaveImage: noSpace } });
     expect((await gateway.ended(id)).status).toBe('COMPLETED');
     const [first] = await gateway.attempts(id);
     expect(first?.error).toMatchObject({

@@ -124,11 +124,14 @@ class BusyFleet {
 
   #arrive(): void {
     this.#now += GAP_MS;
+    const model = this.#pick.model(this.#random);
+    const [tenant, priority] = [this.#pick.tenant(this.#random), this.#pick.priority(this.#random)];
     const job = {
       id: `j${this.#count++}`,
-      tenant: this.#pick.tenant(this.#random),
-      priority: this.#pick.priority(this.#random),
-      model: this.#pick.model(this.#random),
+      tenant,
+      priority,
+      model,
+      workflow: model,
       workMs: 0,
       at: this.#now,
     };

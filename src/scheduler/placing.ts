@@ -1,7 +1,8 @@
 /**
  * Fills the free places, one after the other. The job that is first in order goes where its models are in memory. If that is
  * nowhere, then among the first W = 2K the first one goes that finds its models in a free place, and overtakes those before
- * it. If there is none, the first in order goes where the least is lost.
+ * it. If there is none, the first in order goes where the least is lost; unless an instance that has its models is expected
+ * to be free soon (soon-warm.ts): then it waits for that one, and the next in order may overtake it.
  *
  * Overtaking means: a job goes to an instance although another one, which is before it in the order of this moment, could
  * have gone to that very place now. Not that a job goes where another one cannot: its lists lack something, it is to be
@@ -21,6 +22,7 @@ import type { PendingQueue, Turn } from './pending-queue.ts';
 import type { Assignment, PlanState } from './plan-state.ts';
 import { Reasons } from './reasons.ts';
 import { type Seat, Seats } from './seats.ts';
+import { type SoonFree, SoonWarm } from './soon-warm.ts';
 
 interface Pick {
   readonly goes: Waiting;
@@ -41,6 +43,7 @@ export class Placing {
   readonly reasons: Reasons;
   cursor: number;
   readonly #state: PlanState;
+  readonly #now: number;
   readonly #needsOf: (needsKey: string) => Needs;
   readonly #seats: Seats;
   readonly #share: FairShare;
@@ -52,6 +55,8 @@ export class Placing {
   readonly #going = new Map<Lane | string, number>();
   /** Lanes that can wait until the next plan. */
   readonly #left = new Set<Lane>();
+  /** Null until somebody asks. */
+  #soon: SoonWarm | null = null;
   /** One at a time: a second one would keep a second instance from working. */
   #reserved = false;
 
@@ -59,6 +64,7 @@ export class Placing {
     const { pending, candidates, estimates } = state;
     this.#state = state;
     this.#needsOf = needsOf;
+    this.#now = now;
     this.recent = { ...state.recent };
     this.running = new Map(state.running);
     this.cursor = state.cursor;
@@ -108,10 +114,8 @@ export class Placing {
     if (!first) return null;
     const seats = this.#seats;
     const isAnyWarm = this.#state.pending.classes().some((needsKey) => seats.isWarm(needsKey));
-    const warm = isAnyWarm ? this.#firstWarm() : null;
-    if (warm) return { ...warm, isInTurn: warm.goes === first };
-    const seat = this.#best(first.turn, seats.placesFor(first.turn));
-    return seat && { goes: first, seat, isInTurn: true, overtakes: [] };
+    const pick = (isAnyWarm ? this.#firstWarm() : null) ?? this.#firstCold();
+    return pick && { ...pick, isInTurn: pick.goes === first };
   }
 
   /** The first in order that can go now. */
@@ -134,15 +138,34 @@ export class Placing {
     for (const waiting of this.#front.jobs()) {
       const { turn } = waiting;
       const seat = this.#best(turn, this.#seats.warmPlacesFor(turn));
-      if (seat) {
-        const overtakes = before.filter((other) => this.#seats.canGo(other.turn, seat));
-        return { goes: waiting, seat, overtakes };
-      }
+      if (seat) return this.#pickPast(before, waiting, seat);
       before.push(waiting);
       const mayLookOn = waiting.overtaken < this.#mostOvertaking || !this.#seats.hasPlaceFor(turn);
       if (!mayLookOn || before.length >= 2 * this.#mostOvertaking) return null;
     }
     return null;
+  }
+
+  /** The first in order that does not rather wait for a place where its models are. */
+  #firstCold(): Omit<Pick, 'isInTurn'> | null {
+    this.#soon ??= new SoonWarm(this.#state, this.#needsOf, this.#now);
+    const claimed = new Set<SoonFree>();
+    const before: Waiting[] = [];
+    for (const waiting of this.#front.jobs()) {
+      const { turn } = waiting;
+      const place =
+        waiting.overtaken < this.#mostOvertaking ? this.#soon.worthWaitingFor(turn, claimed) : null;
+      const seat = place ? null : this.#best(turn, this.#seats.placesFor(turn));
+      if (seat) return this.#pickPast(before, waiting, seat);
+      if (place) claimed.add(place);
+      before.push(waiting);
+      if (before.length >= 2 * this.#mostOvertaking) return null;
+    }
+    return null;
+  }
+
+  #pickPast(before: readonly Waiting[], goes: Waiting, seat: Seat): Omit<Pick, 'isInTurn'> {
+    return { goes, seat, overtakes: before.filter(({ turn }) => this.#seats.canGo(turn, seat)) };
   }
 
   #best(turn: Turn, places: readonly Seat[]): Seat | null {

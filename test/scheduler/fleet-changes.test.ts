@@ -1,8 +1,9 @@
 /** The fleet is changed by another process than the one that leads it, whatever the instances do meanwhile. */
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { defaultViewer } from '../../src/domain/viewer.ts';
 import { MemoryBus } from '../../src/events/memory-bus.ts';
 import { createFleetWriter, type FleetAnswer, type FleetWriter } from '../../src/fleet/fleet-writer.ts';
+import type { Member } from '../../src/fleet/member.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createIds } from '../../src/lib/ids.ts';
 import type { Simulator } from '../../src/simulator/simulator.ts';
@@ -114,7 +115,9 @@ describe('an instance that is removed', () => {
     await eventually(() => runs(rig.simulator) === 1, { what: 'it runs' });
     rig.simulator.control.freeze();
     onTestFinished(() => rig.simulator.control.thaw());
+    const releasing = vi.spyOn(rig.fleet.member(id) as Member, 'cancel');
     await rig.recorder.cancel(defaultViewer, job);
+    await eventually(() => releasing.mock.calls.length > 0, { what: 'it is told to let go' });
     expect(await openAttempts(rig.store.db)).toHaveLength(1);
 
     await writer.remove(id);

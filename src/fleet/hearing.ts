@@ -2,6 +2,7 @@
  * One instance's socket with the client id it is heard under: which id the next connection takes, whether it is deaf,
  * whether it has been down for long. It only makes things fresh; nothing is lost without it.
  */
+import { shorten } from '../comfyui/http-failure.ts';
 import type { ComfyMessage } from '../comfyui/messages.ts';
 import { ComfySocket } from '../comfyui/socket.ts';
 import type { SocketClose } from '../comfyui/socket-options.ts';
@@ -64,6 +65,8 @@ export class Hearing implements Service {
   #isInherited: boolean;
   #tickets = 0;
   #downSince: number | null;
+  /** One line; '' while nothing is known. */
+  #downBecause = '';
   #previewsHaveMetadata = false;
   /** The first dial has come to something. */
   #dialed = false;
@@ -110,10 +113,12 @@ export class Hearing implements Service {
     return this.isOpen && this.#socket.clientId === clientId;
   }
 
-  /** Down for longer than a reconnect takes. */
-  get isDownForLong(): boolean {
+  /** What is amiss once it has been down for longer than a reconnect takes, one line; else null. */
+  get trouble(): string | null {
     const since = this.#downSince;
-    return since !== null && this.#options.clock.monotonic() - since >= DOUBT_MS;
+    if (since === null || this.#options.clock.monotonic() - since < DOUBT_MS) return null;
+    const why = this.#downBecause && ` (${this.#downBecause})`;
+    return `its WebSocket is down${why}; jobs run, but live progress is missing`;
   }
 
   /** The client id to post with. */
@@ -219,8 +224,16 @@ export class Hearing implements Service {
     if (close.reason !== 'replaced') this.#dialed = true;
     if (!this.#running) return;
     this.#downSince ??= this.#options.clock.monotonic();
+    this.#downBecause = whyDown(close);
     if (!close.wasOpen) return;
     if (close.reason === 'dead') this.#clientIdSuspect = true;
     this.#options.onChange(close.reason === 'replaced' ? 'closed' : 'gone');
   }
+}
+
+function whyDown({ message }: SocketClose): string {
+  const [, status] = /^Unexpected server response: (\d+)/.exec(message) ?? [];
+  if (status === undefined) return shorten(message);
+  const advice = Number(status) < 500 ? ': a proxy before the instance must pass Upgrade' : '';
+  return `its handshake was answered with status ${status}${advice}`;
 }

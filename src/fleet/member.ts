@@ -71,8 +71,7 @@ export class Member implements Service {
       http: this.http,
       intervalMs: options.probeIntervalMs,
       timeoutMs: probeTimeoutMs,
-      doubt: () =>
-        this.#hearing.isDownForLong ? 'its WebSocket is down; jobs run, but live progress is missing' : null,
+      doubt: () => this.#hearing.trouble,
       onProbe: (probe) => this.#probed(probe),
       onInventory: async ({ inventory }) => {
         if (!options.mayAct()) return;

@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { MemoryBus } from '../../src/events/memory-bus.ts';
 import { instancesTopic } from '../../src/events/topics.ts';
 import { Login } from '../../src/lib/address.ts';
@@ -72,9 +75,22 @@ describe('the fleet', () => {
     const one = await simulator({ faults: { refuseSockets: true } });
     const fleet = await startFleet(temp, [one.url]);
     await eventually(() => healthOf(fleet) === 'DEGRADED');
-    expect(fleet.instances()[0]?.instance.lastError).toContain('WebSocket');
+    expect(fleet.instances()[0]?.instance.lastError).toMatch(/its WebSocket is down \(.* status 503\)/);
     one.control.clearFaults();
     await eventually(() => healthOf(fleet) === 'HEALTHY', { withinMs: 20_000 });
+  });
+
+  it('says what a proxy must do that does not pass WebSockets on', async () => {
+    const temp = await tempStore();
+    const server = createServer((request, response) => {
+      response.statusCode = request.url?.startsWith('/ws') ? 400 : 200;
+      response.end('{"exec_info": {"queue_remaining": 0}}');
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    onTestFinished(() => void server.close());
+    const fleet = await startFleet(temp, [`http://127.0.0.1:${(server.address() as AddressInfo).port}`]);
+    await eventually(() => healthOf(fleet) === 'DEGRADED');
+    expect(fleet.instances()[0]?.instance.lastError).toMatch(/status 400: a proxy .* must pass Upgrade/);
   });
 
   it('keeps the id of an instance for as long as its URL is configured, and removes it afterwards', async () => {

@@ -1,6 +1,7 @@
 /** What is asked all the time goes through an index, however many jobs have ended. */
 import { CompiledQuery, Kysely, type RawBuilder, sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { reachedLimit } from '../../src/jobs/insert-job.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { openAttempts } from '../../src/store/attempts.ts';
 import { createEngine } from '../../src/store/dialect.ts';
@@ -137,7 +138,9 @@ describe.each(ENGINES)('on %s', (engine) => {
     expect(counts).toMatch(says.through('jobs_processing'));
     const places = await planOf(() => queuePositions(db, ['waits', 'runs']));
     expect(places).toMatch(says.through('jobs_waiting'));
-    for (const plan of [counts, places]) expect(plan).not.toMatch(/(Seq Scan on|SCAN) jobs$/m);
+    const ofTenant = await planOf(() => reachedLimit(db, 'a', { maxQueued: null, maxQueuedOfTenant: 10 }));
+    expect(ofTenant).toMatch(says.through('jobs_waiting'));
+    for (const plan of [counts, places, ofTenant]) expect(plan).not.toMatch(/(Seq Scan on|SCAN) jobs$/m);
   });
 
   it('what changed lately is read without looking at the rest', async () => {

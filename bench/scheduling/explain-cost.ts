@@ -126,7 +126,15 @@ function filled(count: number, now: number, random: () => number) {
     const tenant = TENANTS[Math.floor(random() ** 2 * TENANTS.length)] ?? '';
     const id = `${String(n).padStart(8, '0')}-0000-7000-8000-000000000000`;
     const priority = random() < 0.8 ? 5 : 8;
-    const job = pendingJob({ id, tenant, priority, model: model(random), at: now - count + n, workMs: 1 });
+    const job = pendingJob({
+      id,
+      tenant,
+      priority,
+      model: model(random),
+      workflow: 'w',
+      at: now - count + n,
+      workMs: 1,
+    });
     queue.put(job, now);
     return job;
   });

@@ -3,6 +3,7 @@
  * rows are the truth; so it may drop messages, but says so with a gap. Its contract suite runs on every implementation.
  */
 import type { Preview, Progress } from '../domain/job.ts';
+import type { Survey } from '../domain/survey.ts';
 import type { Service } from '../lib/service.ts';
 import type { BusMessage, PreviewMessage } from './messages.ts';
 import type { Topic } from './topics.ts';
@@ -58,6 +59,10 @@ export interface EventBus extends Service {
   previewImage(jobId: string): Promise<PreviewImage | null>;
   /** The job's run ended: drops its progress and preview. Call it after the last publish of that run. */
   forget(jobId: string): void;
+  /** Keeps the newest picture of the queue for a while, and tells that the queue changed. */
+  publishSurvey(survey: Survey): void;
+  /** The newest picture of the queue; null when there is none of late. */
+  latestSurvey(): Promise<Survey | null>;
   /** A change may have been made of which nothing can be told: everybody who listens, on any replica, is told of a gap. */
   missed(): void;
   /** Messages can travel at this moment. */

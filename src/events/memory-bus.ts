@@ -1,4 +1,5 @@
 /** The event bus of a gateway that runs as one process: nothing leaves it, delivery is a method call. */
+import type { Survey } from '../domain/survey.ts';
 import type { BusSubscription, EventBus, Latest, PreviewImage, SubscribeOptions } from './bus.ts';
 import { FanOut } from './fan-out.ts';
 import { LiveNews, type LiveNewsLimits } from './live-news.ts';
@@ -10,6 +11,7 @@ const DEFAULT_LIMITS: LiveNewsLimits = { maxJobs: 10_000, maxImageBytes: 64 * 10
 export class MemoryBus implements EventBus {
   readonly #listeners = new FanOut();
   readonly #news: LiveNews;
+  #survey: Survey | null = null;
   #running = false;
 
   constructor(limits: Partial<LiveNewsLimits> = {}) {
@@ -25,6 +27,7 @@ export class MemoryBus implements EventBus {
     this.#running = false;
     this.#listeners.closeAll();
     this.#news.clear();
+    this.#survey = null;
   }
 
   publish(message: BusMessage): void {
@@ -58,6 +61,16 @@ export class MemoryBus implements EventBus {
 
   forget(jobId: string): void {
     this.#news.forget(jobId);
+  }
+
+  publishSurvey(survey: Survey): void {
+    if (!this.#running) return;
+    this.#survey = survey;
+    this.publish({ kind: 'queue', at: survey.at });
+  }
+
+  async latestSurvey(): Promise<Survey | null> {
+    return this.#survey;
   }
 
   missed(): void {

@@ -3,6 +3,7 @@
  * the others through Redis; the newest live news of each job lies in Redis too. Redis may go away, come back empty or lose
  * anything: subscriptions are then told of a gap, and nothing here waits or fails.
  */
+import type { Survey } from '../domain/survey.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { BusSubscription, EventBus, Latest, PreviewImage, SubscribeOptions } from './bus.ts';
@@ -10,6 +11,7 @@ import { FanOut } from './fan-out.ts';
 import { FleetChannel } from './fleet-channel.ts';
 import { LiveKeys } from './live-keys.ts';
 import type { BusMessage, PreviewMessage } from './messages.ts';
+import { SurveyKey } from './survey-key.ts';
 import type { Topic } from './topics.ts';
 import type { Wire } from './wire.ts';
 
@@ -27,10 +29,12 @@ export class RedisBus implements EventBus {
   readonly #listeners = new FanOut();
   readonly #channel: FleetChannel;
   readonly #keys: LiveKeys;
+  readonly #survey: SurveyKey;
   #running = false;
 
   constructor(parts: RedisBusParts) {
     this.#keys = new LiveKeys(parts);
+    this.#survey = new SurveyKey(parts);
     this.#channel = new FleetChannel(parts, {
       onMessage: (message) => this.#listeners.deliver(message),
       onGap: () => this.#listeners.gap(),
@@ -84,6 +88,17 @@ export class RedisBus implements EventBus {
 
   forget(jobId: string): void {
     if (this.#running) this.#keys.forget(jobId);
+  }
+
+  publishSurvey(survey: Survey): void {
+    if (!this.#running) return;
+    // on the same connection before the announcement: who hears of it can read it
+    this.#survey.keep(survey);
+    this.#send({ kind: 'queue', at: survey.at });
+  }
+
+  async latestSurvey(): Promise<Survey | null> {
+    return this.#running ? this.#survey.read() : null;
   }
 
   missed(): void {

@@ -49,13 +49,13 @@ export function createContextFactory(
   services: Services,
   shutdown: AbortSignal,
 ): (info: RequestInfo) => GraphqlContext {
-  const { config, signer, clock, logger, store } = services;
+  const { config, signer, clock, logger } = services;
   const gate = new Gate(crowdReads(config.databasePoolMax));
-  const places = new PlaceBoard(store, clock, gate, shutdown);
+  const places = new PlaceBoard(services, gate, shutdown);
   const viewer = defaultViewer;
   const turns = new Turns(VALUES_PER_TURN);
-  const loaders = createLoaders(services, viewer);
-  const crowdLoaders = createLoaders(services, viewer, gate);
+  const loaders = createLoaders(services, places, viewer);
+  const crowdLoaders = createLoaders(services, places, viewer, gate);
   return ({ requestId, origin }) => ({
     viewer,
     services,

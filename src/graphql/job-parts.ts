@@ -43,7 +43,8 @@ function addProgressAndPlace(builder: Builder, refs: Refs): void {
       }),
       remainingMs: t.float({
         nullable: true,
-        description: 'Estimated time left of the running node, in ms.',
+        description:
+          'Estimated time left of the whole job, in ms, from what such jobs took and from the steps of the running node; null while nothing is known.',
         resolve: ({ value }) => value.remainingMs,
       }),
     }),
@@ -52,13 +53,16 @@ function addProgressAndPlace(builder: Builder, refs: Refs): void {
     description: 'The place of a waiting job.',
     fields: (t) => ({
       id: t.id({ description: 'Opaque id.', resolve: ({ job }) => globalId('QueuePlace', job.id) }),
-      position: t.exposeInt('position', { description: 'From 1, in the order of priority and arrival.' }),
+      position: t.exposeInt('position', {
+        description:
+          'From 1, in the order in which jobs are served: priority, fair turns between tenants, arrival.',
+      }),
       estimatedWaitMs: t.float({
         nullable: true,
         description:
-          'Estimated time until it starts, in ms, from recent run times; null while there are none.',
-        resolve: async ({ position }, _args, { loaders }) =>
-          estimateWaitMs(position, await loaders.throughput.load('fleet')),
+          'Estimated time until it starts, in ms, from what such jobs took on which instance, loading of models included; null while nothing is known, and as long as no instance can run it.',
+        resolve: async ({ position, waitMs }, _args, { loaders }) =>
+          waitMs === undefined ? estimateWaitMs(position, await loaders.throughput.load('fleet')) : waitMs,
       }),
       blockedBy: t.string({
         nullable: true,

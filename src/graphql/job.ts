@@ -4,6 +4,7 @@ import type { GraphqlContext } from './context.ts';
 import { globalId } from './global-id.ts';
 import { inputsToWire } from './image-references.ts';
 import { type JobView, progressOf, queueMs } from './job-view.ts';
+import { waitingOf } from './places.ts';
 import type { Refs } from './refs.ts';
 
 export function addJob(builder: Builder, refs: Refs): void {
@@ -91,8 +92,8 @@ function addLiveFields(builder: Builder, refs: Refs): void {
       description: 'Its place in the queue; null once it has left the queue.',
       resolve: async (job, _args, { loaders }) => {
         if (job.status !== 'PENDING') return null;
-        const position = job.place?.position ?? (await loaders.position.load(job.id));
-        return position === null ? null : { job, position };
+        const place = job.place ?? (await loaders.place.load(waitingOf(job)));
+        return place && { job, ...place };
       },
     }),
     preview: t.field({

@@ -27,7 +27,6 @@ import {
   type JobPageRequest,
   pageJobs,
   queueCounts,
-  queuePositions,
 } from '../store/jobs.ts';
 import { blockedReasons } from '../store/needs.ts';
 import type { Db } from '../store/open.ts';
@@ -37,6 +36,8 @@ import { findUploads } from '../store/uploads.ts';
 import { fleetCapacity } from './fleet-capacity.ts';
 import { gathered, gatheredByKey, gatheredOneByOne } from './gathered.ts';
 import { NOTHING_LIVE } from './job-view.ts';
+import type { PlaceBoard } from './place-board.ts';
+import type { Standing, Waiting } from './places.ts';
 import { type QueueStatus, readQueueStatus } from './queue-status.ts';
 import type { Services } from './services.ts';
 import type { Throughput } from './wait-estimate.ts';
@@ -53,8 +54,8 @@ export interface Loaders {
   readonly events: Loader<EventsCursor, readonly JobEventRow[]>;
   readonly outputs: Loader<string, readonly Output[]>;
   readonly latest: Loader<string, Latest>;
-  /** Place in the queue, from 1; null once it has left. */
-  readonly position: Loader<string, number | null>;
+  /** Place in the queue; null once it has left. */
+  readonly place: Loader<Waiting, Standing | null>;
   /** Why a class of needs waits, by needs key. */
   readonly blockedBy: Loader<string, string | null>;
   readonly changes: Loader<ChangesKey, readonly Job[]>;
@@ -108,7 +109,7 @@ async function pagesOf(db: Db, viewer: Viewer, keys: readonly InstanceJobsKey[])
 }
 
 /** `gate`: lets a few queries at a time through to the store. */
-export function createLoaders(services: Services, viewer: Viewer, gate?: Gate): Loaders {
+export function createLoaders(services: Services, places: PlaceBoard, viewer: Viewer, gate?: Gate): Loaders {
   const { store, bus, config } = services;
   const { db } = store;
   const loader = <V>(find: (ids: readonly string[]) => Promise<ReadonlyMap<string, V>>, absent: V) =>
@@ -123,7 +124,7 @@ export function createLoaders(services: Services, viewer: Viewer, gate?: Gate): 
     events: gathered((cursors) => eventsAfterEach(db, viewer, cursors, EVENTS_PAGE), { gate }),
     outputs: loader<readonly Output[]>((ids) => outputsOfJobs(db, viewer, ids), []),
     latest: gatheredByKey<string, Latest>((ids) => bus.latest(ids), NOTHING_LIVE, {}),
-    position: loader<number | null>((ids) => queuePositions(db, ids), null),
+    place: gathered((jobs) => places.standings(jobs), { gate }),
     blockedBy: loader<string | null>((keys) => blockedReasons(db, keys), null),
     jobPage: gatheredOneByOne((request) => pageJobs(db, viewer, request), { gate }),
     changes: gatheredOneByOne(
@@ -138,7 +139,7 @@ export function createLoaders(services: Services, viewer: Viewer, gate?: Gate): 
     running: loader<number>((ids) => openAttemptCounts(db, ids), 0),
     throughput: single(() => readThroughput(db, config)),
     fleet: single(() => listInstances(db)),
-    queue: single(() => readQueueStatus(services)),
+    queue: single(() => readQueueStatus(services, places)),
     equipped: single(() => equippedFleet(store)),
   };
 }

@@ -1,49 +1,137 @@
 /**
- * Places in the queue for all who watch a waiting job: their questions are gathered for a moment and answered by two
- * queries, because ranking the queue once for each watcher would cost more the longer the queue is.
+ * Places in the queue, for all who ask for or watch a waiting job: from the leader's picture of the queue where there is one
+ * of late, else from rows. Who watches is told when its place has changed: after any change of the queue all watched jobs are
+ * looked at together, at most every two seconds.
  */
-import type DataLoader from 'dataloader';
-import { type Clock, pause } from '../lib/clock.ts';
+import type { BusSubscription, EventBus } from '../events/bus.ts';
+import { Throttle } from '../events/throttle.ts';
+import { instancesTopic, queueTopic } from '../events/topics.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Gate } from '../lib/gate.ts';
+import type { Logger } from '../lib/logger.ts';
 import { queuePositions } from '../store/jobs.ts';
 import { blockedReasons } from '../store/needs.ts';
 import type { Store } from '../store/open.ts';
-import { gathered } from './gathered.ts';
+import { Places, type Standing, type Waiting, waitingOf } from './places.ts';
 
-export interface Place {
-  /** From 1. */
-  readonly position: number;
+export interface Place extends Standing {
   readonly blockedBy: string | null;
 }
 
-const GATHER_MS = 20;
-
-interface Question {
-  readonly jobId: string;
-  readonly needsKey: string;
+export interface PlaceBoardParts {
+  readonly store: Store;
+  readonly bus: EventBus;
+  readonly clock: Clock;
+  readonly logger: Logger;
 }
 
-export class PlaceBoard {
-  readonly #loader: Pick<DataLoader<Question, Place | null, string>, 'load'>;
+interface Watched {
+  readonly job: Waiting;
+  readonly onMoved: (place: Place) => void;
+  last: Place | null;
+}
 
-  /** `shutdown`: from then on nobody has a place any more, and no question waits. */
-  constructor({ db }: Store, clock: Clock, gate: Gate, shutdown: AbortSignal) {
-    this.#loader = gathered<Question, Place | null>(
-      async (questions) => {
-        if (shutdown.aborted) return questions.map(() => null);
-        const positions = await queuePositions(db, [...new Set(questions.map(({ jobId }) => jobId))]);
-        const reasons = await blockedReasons(db, [...new Set(questions.map(({ needsKey }) => needsKey))]);
-        return questions.map(({ jobId, needsKey }) => {
-          const position = positions.get(jobId);
-          return position === undefined ? null : { position, blockedBy: reasons.get(needsKey) ?? null };
-        });
-      },
-      { gate, moment: () => pause(clock, GATHER_MS, shutdown) },
-    );
+const LOOK_EVERY_MS = 2000;
+const LOOKED_AT_ONCE = 500;
+
+export class PlaceBoard {
+  readonly #parts: PlaceBoardParts;
+  readonly #gate: Gate;
+  readonly #shutdown: AbortSignal;
+  readonly #watched = new Set<Watched>();
+  readonly #throttle: Throttle;
+  #listening: BusSubscription | null = null;
+  #places: Places | null = null;
+
+  /** `gate`: shared by all who read for subscriptions. `shutdown`: from then on nobody is told anything. */
+  constructor(parts: PlaceBoardParts, gate: Gate, shutdown: AbortSignal) {
+    this.#parts = parts;
+    this.#gate = gate;
+    this.#shutdown = shutdown;
+    this.#throttle = new Throttle(parts.clock, LOOK_EVERY_MS, () => void this.#look());
+    shutdown.addEventListener('abort', () => this.#throttle.cancel(), { once: true });
   }
 
-  /** Null once the job has left the queue. */
-  read(question: Question): Promise<Place | null> {
-    return this.#loader.load({ jobId: question.jobId, needsKey: question.needsKey });
+  /** Where they stand now; null for a job that has left the queue, as far as that is known. */
+  async standings(jobs: readonly Waiting[]): Promise<(Standing | null)[]> {
+    const picture = await this.picture();
+    const now = this.#parts.clock.now();
+    if (picture) return jobs.map((job) => picture.of(job, now));
+    const positions = await queuePositions(this.#parts.store.db, [...new Set(jobs.map(({ id }) => id))]);
+    return jobs.map(({ id }) => {
+      const position = positions.get(id);
+      return position === undefined ? null : { position };
+    });
+  }
+
+  /** Tells of each change of the place from now on; the answer ends it. */
+  watch(job: Waiting, onMoved: (place: Place) => void): () => void {
+    const watched: Watched = { job: waitingOf(job), onMoved, last: null };
+    this.#watched.add(watched);
+    if (this.#watched.size === 1) void this.#listen();
+    return () => {
+      this.#watched.delete(watched);
+      if (this.#watched.size > 0) return;
+      this.#throttle.cancel();
+      this.#listening?.close();
+      this.#listening = null;
+    };
+  }
+
+  /** The leader's picture; null without one of late. */
+  async picture(): Promise<Places | null> {
+    const { bus, clock } = this.#parts;
+    const survey = await bus.latestSurvey();
+    if (survey && survey.at !== this.#places?.survey.at) this.#places = new Places(survey);
+    return survey && this.#places?.isFresh(clock.now()) ? this.#places : null;
+  }
+
+  async #listen(): Promise<void> {
+    const { bus } = this.#parts;
+    const subscription = await bus.subscribe([queueTopic, instancesTopic], {
+      signal: this.#shutdown,
+      limit: 1,
+    });
+    if (this.#listening || this.#watched.size === 0) {
+      subscription.close();
+      return;
+    }
+    this.#listening = subscription;
+    for await (const _ of subscription) this.#throttle.ask();
+    if (this.#listening === subscription) this.#listening = null;
+  }
+
+  /** Never rejects: the next change of the queue looks again. */
+  async #look(): Promise<void> {
+    const watched = [...this.#watched];
+    try {
+      for (let from = 0; from < watched.length; from += LOOKED_AT_ONCE) {
+        await this.#compare(watched.slice(from, from + LOOKED_AT_ONCE));
+      }
+    } catch (error) {
+      this.#parts.logger.warn({ err: error }, 'places in the queue could not be read');
+    }
+  }
+
+  async #compare(some: readonly Watched[]): Promise<void> {
+    const places = await this.#gate.run(() => this.#answer(some.map(({ job }) => job)));
+    for (const [index, one] of some.entries()) {
+      const place = places[index];
+      const { last } = one;
+      if (!place || (last?.position === place.position && last.blockedBy === place.blockedBy)) continue;
+      one.last = place;
+      if (this.#watched.has(one)) one.onMoved(place);
+    }
+  }
+
+  async #answer(jobs: readonly Waiting[]): Promise<(Place | null)[]> {
+    if (this.#shutdown.aborted) return jobs.map(() => null);
+    const { db } = this.#parts.store;
+    const standings = await this.standings(jobs);
+    const reasons = await blockedReasons(db, [...new Set(jobs.map(({ needsKey }) => needsKey))]);
+    return jobs.map(({ needsKey }, index) => {
+      const standing = standings[index];
+      return standing ? { ...standing, blockedBy: reasons.get(needsKey) ?? null } : null;
+    });
   }
 }

@@ -3,6 +3,7 @@ import { listInstances } from '../store/instances.ts';
 import { queueCounts } from '../store/jobs.ts';
 import { meanRunMs } from '../store/run-times.ts';
 import { fleetCapacity } from './fleet-capacity.ts';
+import type { PlaceBoard } from './place-board.ts';
 import type { Services } from './services.ts';
 import { estimateDrainMs } from './wait-estimate.ts';
 
@@ -16,17 +17,27 @@ export interface QueueStatus {
   readonly accepting: boolean;
 }
 
-export async function readQueueStatus({ store, config, clock }: Services): Promise<QueueStatus> {
+/** The drain as the leader forecasts it, where its picture of the queue is at hand; else from rows. */
+export async function readQueueStatus(
+  { store, config, clock }: Services,
+  places: PlaceBoard,
+): Promise<QueueStatus> {
   const counts = await queueCounts(store.db);
   const capacity = fleetCapacity(await listInstances(store.db), config.maxConcurrentJobs);
-  const mean = await meanRunMs(store.db);
+  const picture = await places.picture();
   const { pending, processing, oldestPendingAt } = counts;
   return {
     pending,
     processing,
     capacity,
     oldestPendingMs: oldestPendingAt === null ? null : Math.max(0, clock.now() - oldestPendingAt),
-    estimatedDrainMs: estimateDrainMs(pending, { meanRunMs: mean, capacity, running: processing }),
+    estimatedDrainMs: picture
+      ? picture.drainMs(clock.now())
+      : estimateDrainMs(pending, {
+          meanRunMs: await meanRunMs(store.db),
+          capacity,
+          running: processing,
+        }),
     accepting: pending < config.maxQueuedJobs,
   };
 }

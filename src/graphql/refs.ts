@@ -13,6 +13,7 @@ import type { Builder } from './builder.ts';
 import type { HealthCheck, HealthReport } from './health-report.ts';
 import type { JobEventView } from './job-event-view.ts';
 import type { JobView } from './job-view.ts';
+import type { Place } from './place-board.ts';
 import type { QueueStatus } from './queue-status.ts';
 
 /** Anything: each type says for itself what its id is. */
@@ -22,9 +23,8 @@ export interface ErrorShape {
   readonly code: string;
   readonly message: string;
 }
-export interface QueuePlaceShape {
+export interface QueuePlaceShape extends Omit<Place, 'blockedBy'> {
   readonly job: JobView;
-  readonly position: number;
 }
 export interface PartOfJob<T> {
   readonly jobId: string;

@@ -5,7 +5,7 @@
 import type { EventBus } from '../events/bus.ts';
 
 /** What a run does with the bus. */
-export type RunBus = Pick<EventBus, 'publish' | 'publishPreview' | 'forget'>;
+export type RunBus = Pick<EventBus, 'publish' | 'publishPreview' | 'publishSurvey' | 'forget'>;
 
 /** `mayTell`: this term goes on. */
 export function fencedBus(bus: RunBus, mayTell: () => boolean): RunBus {
@@ -15,6 +15,9 @@ export function fencedBus(bus: RunBus, mayTell: () => boolean): RunBus {
     },
     publishPreview: (message, image) => {
       if (mayTell()) bus.publishPreview(message, image);
+    },
+    publishSurvey: (survey) => {
+      if (mayTell()) bus.publishSurvey(survey);
     },
     forget: (jobId) => {
       if (mayTell()) bus.forget(jobId);

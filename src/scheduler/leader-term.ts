@@ -21,6 +21,7 @@ import { RowsCheck } from './rows-check.ts';
 import { Runs } from './runs.ts';
 import type { SchedulerOptions } from './scheduler-options.ts';
 import { StorageWatch } from './storage-watch.ts';
+import { Surveyor, type SurveyParts } from './survey.ts';
 import { Sweeper } from './sweeper.ts';
 import { TRANSFERS_PER_INSTANCE, TransferGate } from './transfer-gate.ts';
 import { WaitingLine } from './waiting-line.ts';
@@ -42,8 +43,8 @@ export class LeaderTerm {
   /** What a run says of itself is not heard once the term may be over: a successor follows it by then. */
   readonly #runBus: RunBus;
   readonly #line: WaitingLine;
-  readonly #news: QueueNews;
   readonly #learning: Learning;
+  readonly #surveyor: Surveyor;
   readonly #transfers: TransferGate;
   readonly #inputFiles: InputFiles;
   readonly #storageWatch: StorageWatch;
@@ -65,7 +66,7 @@ export class LeaderTerm {
     this.#recorder = fencedRecorder(recorder, (of) => of === term && this.#goesOn());
     this.#runBus = fencedBus(bus, () => this.#goesOn());
     this.#line = new WaitingLine(store.db);
-    this.#news = new QueueNews(store.db, bus, this.#line.queue);
+    const news = new QueueNews(store.db, bus);
     this.#learning = new Learning({
       db: store.db,
       needsOf: (key) => this.#line.needs.get(key),
@@ -86,7 +87,13 @@ export class LeaderTerm {
       storageWatch: this.#storageWatch,
     };
     const begin = (adopted: Adopted): void => this.#begin(adopted);
-    this.#dispatcher = new Dispatcher({ ...shared, line: this.#line, news: this.#news, begin }, term);
+    this.#dispatcher = new Dispatcher({ ...shared, line: this.#line, news, begin }, term);
+    this.#surveyor = new Surveyor({
+      ...parts,
+      bus: this.#runBus,
+      queue: this.#line.queue,
+      look: () => this.#look(),
+    });
     const onRows = { ...shared, db: store.db, signal, isActive: (id: string) => this.#runs.has(id) };
     this.#rows = new RowsCheck(
       {
@@ -153,6 +160,7 @@ export class LeaderTerm {
   async end(): Promise<void> {
     const { clock, config, fleet } = this.#parts;
     this.abandon();
+    await this.#surveyor.stop();
     await this.#background.settled(clock, config.shutdownGraceMs / 4);
     // the successor takes the client ids over, so their sockets must be closed before it may
     await fleet.stop();
@@ -168,7 +176,10 @@ export class LeaderTerm {
     crashAt?.('adopt:claimed');
     // hints first, rows second: what is queued in between is seen twice rather than never
     const hints = await listenForHints(bus, {
-      queued: (jobId) => this.#line.note(jobId),
+      queued: (jobId) => {
+        this.#line.note(jobId);
+        this.#surveyor.changed();
+      },
       notWanted: (jobId) => this.#notWanted(jobId),
       lost: () => {
         this.#line.distrust();
@@ -189,6 +200,7 @@ export class LeaderTerm {
     await this.#learning.know(adopted.map((one) => one.subject.job.needsKey));
     for (const one of adopted) this.#begin(one);
     await this.#dispatcher.recall();
+    await this.#surveyor.start();
   }
 
   #begin({ subject, canceled }: Adopted): void {
@@ -208,6 +220,7 @@ export class LeaderTerm {
       subject,
     );
     this.#runs.add(run);
+    this.#surveyor.changed();
     // it was given its place while its instance left the fleet
     if (fleet.member(subject.member.id) !== subject.member) run.leave();
     const bounds = { baseMs: config.retryBaseMs, capMs: config.retryCapMs };
@@ -217,6 +230,7 @@ export class LeaderTerm {
     this.#background.own(
       carryOut(run, { bounds, random }).finally(() => {
         this.#runs.remove(run);
+        this.#surveyor.changed();
         announce();
         wake();
       }),
@@ -225,9 +239,19 @@ export class LeaderTerm {
     if (canceled) run.interrupt('cancel');
   }
 
+  /** How things stand, for the survey. */
+  #look(): ReturnType<SurveyParts['look']> {
+    const now = this.#parts.clock.now();
+    const { usualMs } = this.#learning;
+    const running = this.#runs.all().map(({ subject, restMs }) => {
+      return { tenant: subject.job.tenant, endsAt: restMs === null ? null : now + restMs };
+    });
+    return { ...this.#dispatcher.state(now), usualMs, running };
+  }
+
   #notWanted(jobId: string): void {
     this.#line.queue.remove(jobId);
-    this.#news.placesMoved();
+    this.#surveyor.changed();
     this.#dispatcher.notWanted(jobId);
     for (const run of this.#runs.ofJob(jobId)) run.interrupt('cancel');
   }
@@ -238,7 +262,7 @@ export class LeaderTerm {
       const expired = await this.#recorder.expire(job.id, this.#dispatcher.whyWaiting(job));
       if (expired) this.#line.queue.remove(job.id);
       else this.#line.note(job.id);
-      this.#news.placesMoved();
+      this.#surveyor.changed();
     }
   }
 

@@ -43,6 +43,11 @@ export class Learning {
     return this.#times;
   }
 
+  /** What jobs took of late, whichever they were, in ms; null while none ran. */
+  get usualMs(): number | null {
+    return this.#times.usualMs;
+  }
+
   /** The same list until it changes. */
   loaded(instanceId: string): readonly string[] {
     return this.#memory.loaded(instanceId);

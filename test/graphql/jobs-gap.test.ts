@@ -5,9 +5,11 @@ import type { JobFilter } from '../../src/domain/job-filter.ts';
 import { defaultViewer } from '../../src/domain/viewer.ts';
 import type { GraphqlContext } from '../../src/graphql/context.ts';
 import { createLoaders } from '../../src/graphql/loaders.ts';
+import { PlaceBoard } from '../../src/graphql/place-board.ts';
 import type { Services } from '../../src/graphql/services.ts';
 import { followJobs } from '../../src/graphql/streams/jobs-stream.ts';
 import { systemClock } from '../../src/lib/clock.ts';
+import { Gate } from '../../src/lib/gate.ts';
 import { Turns } from '../../src/lib/turns.ts';
 import { startGateway, TERM, type TestGateway } from '../support/gateway.ts';
 
@@ -22,7 +24,9 @@ afterAll(() => gateway.stop());
 
 function follow(filter: JobFilter): AsyncIterableIterator<Job> {
   const services = { ...gateway, clock: systemClock } as unknown as Services;
-  const loaders = createLoaders(services, defaultViewer);
+  const gate = new Gate(1);
+  const places = new PlaceBoard(services, gate, new AbortController().signal);
+  const loaders = createLoaders(services, places, defaultViewer);
   return followJobs(
     { services, viewer: defaultViewer, loaders, turns: new Turns(10) } as unknown as GraphqlContext,
     filter,

@@ -58,7 +58,7 @@ describe('estimates of run times', () => {
     const estimates = new RunEstimates();
     for (let n = 0; n < 2100; n++) {
       estimates.observe({ workflow: 'w', needsKey: String(n) }, 'a', 1000, 'warm');
-      estimates.runMs({ workflow: 'w', needsKey: '0' }, 'a');
+      estimates.observe({ workflow: 'w', needsKey: '0' }, 'a', 1000, 'warm');
     }
     expect(estimates.runMs({ workflow: 'w', needsKey: '0' }, 'a')).not.toBeNull();
     expect(estimates.runMs({ workflow: 'w', needsKey: '1' }, 'a')).toBeNull();

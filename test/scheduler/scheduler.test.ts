@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { JobMessage } from '../../src/events/messages.ts';
+import { queueTopic } from '../../src/events/topics.ts';
 import { eventually } from '../support/eventually.ts';
 import { sleepGraph, startRig } from './rig.ts';
 
@@ -144,13 +145,14 @@ describe('the scheduler', () => {
     await gateway.simulator.control.crash();
     await eventually(() => gateway.fleet.instances()[0]?.instance.health === 'UNHEALTHY');
     const id = await gateway.submit(sleepGraph(0.02));
-    const heard = await gateway.listen(id);
+    const queue = await gateway.bus.subscribe([queueTopic]);
     const reason = await eventually(async () => {
       const row = await gateway.store.db.selectFrom('needs').selectAll().executeTakeFirst();
       return row?.blocked_by;
     });
     expect(reason).toBe('no healthy instance (1 of 1 is starting or down)');
-    await eventually(() => jobMessages(heard).some((message) => message.change.type === 'queue'));
+    expect((await queue.next()).value).toMatchObject({ kind: 'queue' });
+    queue.close();
     await gateway.simulator.control.restart();
     expect((await gateway.ended(id)).status).toBe('COMPLETED');
     await eventually(async () => {

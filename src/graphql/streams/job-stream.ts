@@ -1,19 +1,17 @@
 /**
  * One job, live: a snapshot, then every change, until it has ended or is gone. It listens before it reads the row, so
  * nothing falls between; after a gap it reads the row again and tells what has changed. While the job waits, a change of
- * its place alone is sent at most every two seconds.
+ * its place alone is told by the place board, at most every two seconds.
  */
 import { hasEnded } from '../../domain/job-states.ts';
 import type { BusSignal } from '../../events/bus.ts';
 import type { JobMessage } from '../../events/messages.ts';
-import { instancesTopic, jobTopic, queueTopic } from '../../events/topics.ts';
+import { jobTopic } from '../../events/topics.ts';
 import type { GraphqlContext } from '../context.ts';
 import type { Place } from '../place-board.ts';
 import { isSame, refreshed, type Snapshot, withLatest, withLive } from './merge-live.ts';
 import { SignalReader } from './signal-reader.ts';
 import { type Push, stream } from './stream.ts';
-
-const PLACE_INTERVAL_MS = 2000;
 
 export function followJob(context: GraphqlContext, jobId: string): AsyncIterableIterator<Snapshot> {
   return stream(context, (push) => {
@@ -27,10 +25,10 @@ class JobFollower {
   readonly #jobId: string;
   readonly #push: Push<Snapshot>;
   #view: Snapshot | null = null;
-  #place: Place | null = null;
-  /** Monotonic ms; null while nothing hints at a change of place. */
-  #placeDueAt: number | null = null;
-  #placeSentAt = 0;
+  /** Where it stands by now; null when that was sent. */
+  #moved: Place | null = null;
+  #unwatch: (() => void) | null = null;
+  #onMoved: (place: Place) => void = () => undefined;
 
   constructor(context: GraphqlContext, jobId: string, push: Push<Snapshot>) {
     this.#context = context;
@@ -40,18 +38,22 @@ class JobFollower {
 
   async run(ended: AbortSignal): Promise<void> {
     const { bus, clock } = this.#context.services;
-    const topics = [jobTopic(this.#jobId), queueTopic, instancesTopic];
-    const subscription = await bus.subscribe(topics, { signal: ended });
+    const subscription = await bus.subscribe([jobTopic(this.#jobId)], { signal: ended });
     const reader = new SignalReader(subscription, clock);
+    this.#onMoved = (place) => {
+      this.#moved = place;
+      reader.nudge();
+    };
     try {
       let open = await this.#snapshot();
       while (open) {
-        const signal = await reader.next(this.#placeDueAt);
+        const signal = await reader.next();
         if (signal === null) return;
         open = signal === 'due' ? await this.#sendPlace() : await this.#hear(signal);
       }
     } finally {
       subscription.close();
+      this.#watch(false);
     }
   }
 
@@ -63,8 +65,7 @@ class JobFollower {
     if (!job) return false;
     const before = this.#view;
     const view = withLatest(refreshed(before, job), latest);
-    if (before && isSame(before, view)) this.#expectPlace();
-    else await this.#show(view);
+    if (!before || !isSame(before, view)) await this.#show(view);
     return !hasEnded(job.status);
   }
 
@@ -77,17 +78,13 @@ class JobFollower {
 
   async #show(view: Snapshot): Promise<void> {
     this.#view = view;
-    this.#placeSentAt = this.#context.services.clock.monotonic();
-    if (view.status !== 'PENDING') this.#placeDueAt = null;
+    this.#watch(view.status === 'PENDING');
     await this.#push(view);
   }
 
   async #hear(signal: BusSignal): Promise<boolean> {
     if (signal.kind === 'gap') return this.#snapshot();
-    if (signal.kind !== 'job' || signal.change.type === 'queue') {
-      this.#expectPlace();
-      return true;
-    }
+    if (signal.kind !== 'job') return true;
     if (signal.change.type === 'deleted') return false;
     // One reading of the row may already have covered this event.
     if (signal.change.type === 'durable') return this.#knows(signal) || this.#reread();
@@ -109,22 +106,19 @@ class JobFollower {
     return this.#view !== null && seq <= this.#view.seq;
   }
 
-  #expectPlace(): void {
-    if (this.#view?.status !== 'PENDING') return;
-    this.#placeDueAt ??= this.#placeSentAt + PLACE_INTERVAL_MS;
+  #watch(waits: boolean): void {
+    const { places } = this.#context;
+    if (waits && this.#view) this.#unwatch ??= places.watch(this.#view, (place) => this.#onMoved(place));
+    if (waits) return;
+    this.#unwatch?.();
+    this.#unwatch = null;
+    this.#moved = null;
   }
 
   async #sendPlace(): Promise<boolean> {
-    const { places, services } = this.#context;
-    const view = this.#view;
-    this.#placeDueAt = null;
-    if (view?.status !== 'PENDING') return true;
-    const place = await places.read({ jobId: view.id, needsKey: view.needsKey });
-    this.#placeSentAt = services.clock.monotonic();
-    const changed = place?.position !== this.#place?.position || place?.blockedBy !== this.#place?.blockedBy;
-    if (!place || !changed) return true;
-    this.#place = place;
-    await this.#push({ ...view, place });
+    const place = this.#moved;
+    this.#moved = null;
+    if (place && this.#view?.status === 'PENDING') await this.#push({ ...this.#view, place });
     return true;
   }
 }

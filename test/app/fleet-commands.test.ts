@@ -12,7 +12,7 @@ import {
   removeInstance,
 } from '../support/fleet-commands.ts';
 import { sleepGraph } from '../support/graphs.ts';
-import { ended, findJob, jobThat, submitGraph } from '../support/jobs.ts';
+import { ended, findJob, jobThat, submitGraph, submitted } from '../support/jobs.ts';
 import { startGateway } from '../support/running-gateway.ts';
 import { socketClient, watch } from '../support/watch.ts';
 
@@ -124,5 +124,67 @@ describe('the fleet, changed while it runs', () => {
     expect(await removeInstance(client, one.id)).toMatchObject({ __typename: 'NotFoundError' });
     const back = await added(client, { url: leaving.url });
     expect(back.id).not.toBe(one.id);
+  });
+
+  it('probes an instance at once, and has it free its memory', async () => {
+    const { client, instances: gpus } = await startGateway({ config: { probeIntervalMs: 600_000 } });
+    const [{ id = '', lastSeenAt = null } = {}] = await instances(client);
+    const probed = await changeInstance(client, 'probeInstance', id);
+    expect(probed.instance).toMatchObject({ id, health: 'HEALTHY' });
+    expect(Date.parse(probed.instance?.lastSeenAt ?? '')).toBeGreaterThan(Date.parse(lastSeenAt ?? ''));
+
+    const job = await submitted(client, 'generateImage', {
+      prompt: 'a road',
+      steps: 1,
+      width: 64,
+      height: 64,
+    });
+    expect((await ended(client, job.id)).status).toBe('COMPLETED');
+    await eventually(async () => (await instance(client, id))?.loadedModels.length, {
+      what: 'it has models in memory',
+    });
+    expect((await changeInstance(client, 'freeInstanceMemory', id)).instance).toMatchObject({ id });
+    await eventually(async () => (await instance(client, id))?.loadedModels.length === 0, {
+      what: 'it has none',
+    });
+
+    await gpus[0]?.control.crash();
+    expect(await changeInstance(client, 'freeInstanceMemory', id)).toMatchObject({
+      __typename: 'NotDoneError',
+      message: expect.stringContaining('it could not be told'),
+    });
+    expect((await changeInstance(client, 'probeInstance', id)).instance).toMatchObject({
+      lastError: expect.stringContaining('refused'),
+    });
+  });
+
+  it('takes one that is not up yet, and says what is wrong with one that cannot be', async () => {
+    const { client } = await startGateway();
+    const later = await added(client, { url: 'http://127.0.0.1:1', name: 'later' });
+    expect(['UNKNOWN', 'DEGRADED']).toContain(later.health);
+    const [named] = (await instances(client)).filter(({ name }) => name === 'gpu1');
+    const refused = [
+      [await addInstance(client, { url: 'http://169.254.169.254' }), 'url'],
+      [await addInstance(client, { url: 'ssh://gpu' }), 'url'],
+      [await addInstance(client, { url: 'http://gpu', capacity: 65 }), 'capacity'],
+      [await addInstance(client, { url: 'http://gpu', name: '' }), 'name'],
+      [await removeInstance(client, named?.id ?? ''), 'id'],
+    ] as const;
+    for (const [answer, path] of refused) {
+      expect(answer).toMatchObject({ __typename: 'ValidationError', issues: [{ path: [path] }] });
+    }
+    const gone = await removeInstance(client, later.id);
+    expect(gone.__typename).toBe('RemoveInstanceSuccess');
+    for (const change of [
+      'drainInstance',
+      'resumeInstance',
+      'probeInstance',
+      'freeInstanceMemory',
+    ] as const) {
+      for (const id of [later.id, 'nobody', named?.id.slice(2) ?? '']) {
+        expect(await changeInstance(client, change, id)).toMatchObject({ __typename: 'NotFoundError' });
+      }
+    }
+    expect((await instances(client)).map(({ name }) => name)).toEqual(['gpu1']);
   });
 });

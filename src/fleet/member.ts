@@ -71,7 +71,8 @@ export class Member implements Service {
       http: this.http,
       intervalMs: options.probeIntervalMs,
       timeoutMs: probeTimeoutMs,
-      doubt: () => this.#hearing.trouble,
+      // not at the first answer after a while: its socket could not be there yet
+      doubt: () => (this.#isAnswering ? this.#hearing.trouble : null),
       onProbe: (probe) => this.#probed(probe),
       onInventory: async ({ inventory }) => {
         if (!options.mayAct()) return;
@@ -153,9 +154,9 @@ export class Member implements Service {
     this.#guard.needed();
   }
 
-  /** It refused what its lists offer: they are read again soon. */
-  listsSoon(): void {
-    this.#prober.listsSoon();
+  /** It refused what its lists offer. Resolves when they were read once more, or could not be. */
+  rereadLists(): Promise<void> {
+    return this.#prober.rereadLists();
   }
 
   /** Asks it how it is, unless that is being done. */

@@ -124,9 +124,10 @@ export class Prober implements Service {
     this.#probing.wake();
   }
 
-  /** Its lists are out of date: it refused what they offer. They are read soon; a reading under way is followed by another. */
-  listsSoon(): void {
+  /** Its lists are out of date: it refused what they offer. Resolves when they were read once more, or could not be. */
+  async rereadLists(): Promise<void> {
     this.#reading.wake();
+    await this.#reading.settled();
   }
 
   /** Resolves when no probe is under way. */

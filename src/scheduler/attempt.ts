@@ -166,7 +166,7 @@ async function notAccepted(
       return { end: await takeBack(run, reply.nodeErrors) };
     case 'rejected':
       run.posted = 'no';
-      return { end: rejected(run, reply) };
+      return { end: await rejected(run, reply) };
     case 'refused':
       run.posted = 'no';
       if (reply.failure.reason === 'refused') return { end: unreachable(run, reply.failure) };
@@ -189,7 +189,7 @@ async function takeBack(run: ActiveRun, nodeErrors: readonly NodeErrors[]): Prom
   return refusedBy(run, faultOfNodeErrors(nodeErrors, member.state().inventory));
 }
 
-function rejected(run: ActiveRun, reply: Extract<PromptReply, { kind: 'rejected' }>): Outcome {
+async function rejected(run: ActiveRun, reply: Extract<PromptReply, { kind: 'rejected' }>): Promise<Outcome> {
   const lostFile = reply.nodeErrors.some((node) =>
     node.errors.some((error) => `${error.message} ${error.details}`.includes(UPLOAD_PREFIX)),
   );
@@ -201,8 +201,9 @@ function rejected(run: ActiveRun, reply: Extract<PromptReply, { kind: 'rejected'
   return refusedBy(run, faultOfRejection(reply, run.subject.member.state().inventory));
 }
 
-function refusedBy(run: ActiveRun, refusal: Fault): Outcome {
-  if (refusal.code === 'NOT_EQUIPPED') run.subject.member.listsSoon();
+/** Where the lists were wrong they are read anew first, so that the next try goes where the job can run, or waits. */
+async function refusedBy(run: ActiveRun, refusal: Fault): Promise<Outcome> {
+  if (refusal.code === 'NOT_EQUIPPED') await unlessInterrupted(run, run.subject.member.rereadLists());
   return failed(refusal);
 }
 

@@ -49,9 +49,9 @@ export class ServerLife {
     this.setting = setting;
     this.sockets = new Sockets(() => setting.faults.deafSockets);
     this.queue = new PromptQueue(() => this.sockets.send('status', { status: this.status() }, null));
-    const { models } = setting.options;
     this.world = {
-      models: (folder) => models[folder] ?? [],
+      // asked anew each time: files come and go while it runs
+      models: (folder) => setting.options.models[folder] ?? [],
       inputFiles: () => setting.files.list('input'),
       inputPath: (name) => {
         const file = annotated(name);

@@ -62,7 +62,8 @@ export function changeFleet(setting: FleetChangesSetting): Promise<FleetChangesR
     const disagreeing = await disagreements(cluster, disturbance.expected());
     await cluster.ground.endAll();
     const judged = await judgeCluster(cluster, loaded, MAX_CRASHES);
-    for (const line of linesOf(judged, loaded)) say(line);
+    // what a machine had when it went away runs again, which I3 counts
+    for (const line of linesOf({ ...judged, repeated: [] }, loaded)) say(line);
     const { changes, refusals } = disturbance;
     const work = await judgeWork(cluster, changes);
     const seen = { changes, refusals, work, judged, loaded, disagreeing };

@@ -53,6 +53,12 @@ export function takesPart(candidate: Candidate): boolean {
   return isUp(candidate) && !candidate.draining && !candidate.stuck;
 }
 
+/** It takes part, or did until a probe was missed just now: worth a moment's wait. */
+export function mayTakePartSoon({ health, breaker, draining, stuck }: Candidate): boolean {
+  const isKnown = health === 'HEALTHY' || health === 'DEGRADED';
+  return isKnown && breaker === 'CLOSED' && !draining && !stuck;
+}
+
 /** May be sent work now, if it has a free place. */
 export function isOpen(candidate: Candidate): boolean {
   const { isolated, resting, stale } = candidate;

@@ -4,7 +4,7 @@
  */
 import type { Inventory, Needs } from '../domain/capabilities.ts';
 import { assert } from '../lib/assert.ts';
-import { type Candidate, isAble, isOpen, promptsOn } from './candidate.ts';
+import { type Candidate, isAble, isOpen, mayTakePartSoon, promptsOn } from './candidate.ts';
 import type { Estimates } from './estimates.ts';
 import type { Lane } from './lane.ts';
 import type { Turn } from './pending-queue.ts';
@@ -194,9 +194,12 @@ export class Seats {
   }
 
   /** It waits for another instance: there is one that takes such jobs, busy or not, and it has not waited for long. */
-  #mayAvoid({ lane, job }: Turn): boolean {
+  #mayAvoid({ lane: { avoids, needsKey }, job }: Turn): boolean {
     if (this.#rules.now - job.notBefore >= AVOIDED_MS) return false;
-    return this.#ableGroups(lane).some(({ open }) => open.some(({ id }) => id !== lane.avoids));
+    const needs = this.#rules.needsOf(needsKey);
+    return this.#rules.candidates.some(
+      (one) => one.id !== avoids && mayTakePartSoon(one) && isAble(one, needsKey, needs),
+    );
   }
 
   /** One at a time, and a short one, unless only such instances could run it or nothing is known of it. */

@@ -275,6 +275,20 @@ describe('a repeated attempt', () => {
     expect(go(0, [a, { ...busy, breaker: 'OPEN' }])).toMatchObject([{ instanceId: 'a' }]);
   });
 
+  it.each([
+    ['has not been heard of for a moment', { stale: true }],
+    ['has missed a probe', { answering: false, health: 'DEGRADED' }],
+    ['came back just now', { resting: true }],
+    ['runs a job that may take it down', { isolated: true, takenSlots: [0] }],
+  ] as const)('waits for the other instance also when that %s', (_why, fields) => {
+    const a = candidate({ id: 'a' });
+    const due = { ...failed, notBefore: NOW };
+    const go = (b: Partial<Candidate>) =>
+      plan(state([due], { candidates: [a, candidate({ id: 'b', ...b })] }), NOW).assignments;
+    expect(go(fields)).toEqual([]);
+    expect(go({ ...fields, answering: false, health: 'UNHEALTHY' })).toMatchObject([{ instanceId: 'a' }]);
+  });
+
   it('holds up no other while it waits for another instance', () => {
     const fleet = [candidate({ id: 'a' }), candidate({ id: 'b', takenSlots: [0] })];
     const due = { notBefore: NOW, createdAt: 1, attemptCount: 1 };

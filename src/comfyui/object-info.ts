@@ -58,7 +58,7 @@ export function parseObjectInfo(value: Json): ObjectInfo | null {
     inventory: {
       nodeTypes: Object.keys(value).sort(),
       models: distinct([...offers].flatMap(([place, choices]) => modelsIn(place, choices))),
-      inputs: inputLists(offers, texts),
+      inputs: { ...inputLists(offers, texts), endTypes: endTypesIn(value) },
     },
     uploadInputs: inputs
       .filter(({ taken }) => taken.kind === 'upload')
@@ -75,6 +75,14 @@ export function parseNames(value: Json): readonly string[] | null {
 export function withEmbeddings(inventory: Inventory, names: readonly string[]): Inventory {
   const embeddings = names.map((name): ModelFile => ({ kind: 'embeddings', name }));
   return { ...inventory, models: distinct([...inventory.models, ...embeddings]) };
+}
+
+/** Output nodes, as ComfyUI calls them. */
+function endTypesIn(nodes: Record<string, unknown>): string[] {
+  const isEnd = (node: unknown): boolean => isObject(node) && node.output_node === true;
+  return Object.keys(nodes)
+    .filter((nodeType) => isEnd(nodes[nodeType]))
+    .sort();
 }
 
 /** Inputs of one node, those the server fills in itself as well. */

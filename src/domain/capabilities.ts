@@ -11,6 +11,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Graph, Json } from './graph.ts';
+import { liveNodes } from './live-nodes.ts';
 import {
   folderOf,
   isModelFileName,
@@ -41,6 +42,8 @@ export interface InputLists {
   readonly lists: readonly (readonly string[])[];
   /** The inputs that choose a model, and which of the lists they offer. */
   readonly offers: Readonly<Record<Place, number>>;
+  /** Node types with results for the user; absent in lists of older versions: any type may be one. */
+  readonly endTypes?: readonly string[];
   /** Inputs that take a free text or an uploaded file, which is no model whatever it looks like. */
   readonly texts: readonly Place[];
 }
@@ -72,7 +75,7 @@ export function needsOf(
   const inventories = new Set(fleet.map(({ inventory }) => inventory));
   const known = [...inventories].filter((inventory) => inventory !== null).map(indexOf);
   const uses = new Map<string, ModelUse>();
-  for (const node of Object.values(graph)) {
+  for (const node of liveNodes(graph, (nodeType) => mayEnd(known, nodeType))) {
     for (const [input, value] of Object.entries(node.inputs)) {
       if (isLink(value)) continue;
       for (const { name, text } of textsIn(input, value, 0)) {
@@ -87,6 +90,12 @@ export function needsOf(
     models: distinct(sorted.map((use) => use.model)),
     ...(sorted.length > 0 && { uses: sorted }),
   };
+}
+
+/** A type that nobody knows may be one. */
+function mayEnd(known: readonly Index[], nodeType: string): boolean {
+  const who = known.filter((index) => index.nodeTypes.has(nodeType));
+  return who.length === 0 || who.some(({ endTypes }) => endTypes?.has(nodeType) ?? true);
 }
 
 function isLink(value: Json): boolean {
@@ -170,6 +179,7 @@ interface Index {
   readonly folders: ReadonlyMap<string, ReadonlySet<string>>;
   readonly offers: ReadonlyMap<Place, ReadonlySet<string>>;
   readonly texts: ReadonlySet<Place>;
+  readonly endTypes: ReadonlySet<string> | null;
 }
 
 /** An inventory never changes, and everybody asks again and again. */
@@ -178,7 +188,7 @@ const indexes = new WeakMap<Inventory, Index>();
 function indexOf(inventory: Inventory): Index {
   const known = indexes.get(inventory);
   if (known) return known;
-  const { lists = [], offers = {}, texts = [] } = inventory.inputs ?? {};
+  const { lists = [], offers = {}, texts = [], endTypes = null } = inventory.inputs ?? {};
   const choices = lists.map((list) => new Set(list));
   const folders = new Map<string, Set<string>>();
   const folder = (name: string): Set<string> => {
@@ -195,6 +205,7 @@ function indexOf(inventory: Inventory): Index {
     folders,
     offers: new Map(Object.entries(offers).map(([place, list]) => [place, choices[list] ?? new Set()])),
     texts: new Set(texts),
+    endTypes: endTypes && new Set(endTypes),
   };
   indexes.set(inventory, index);
   return index;

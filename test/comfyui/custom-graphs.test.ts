@@ -48,6 +48,11 @@ describe('graphs of custom nodes', () => {
     }
   });
 
+  it('are accepted with a missing model that nothing takes from', async () => {
+    const graph = UNCHECKED.find(({ title }) => title.includes('nothing takes from'))?.graph ?? {};
+    expect(await Promise.all(fleet.map(({ accepts }) => accepts(graph)))).toEqual([true, false, true]);
+  });
+
   it.each(GRAPHS)('are accepted where nothing is missing, and nowhere else: $title', async ({ graph }) => {
     const needs = needsOf(graph, fleet);
     for (const { name, inventory, accepts } of fleet) {

@@ -240,8 +240,20 @@ export const GRAPHS: readonly GraphCase[] = [
   },
 ];
 
-/** Kinds of inputs that the simulator does not check. */
+/** What the simulator does not check, and what cannot be told before an instance was read. */
 export const UNCHECKED: readonly GraphCase[] = [
+  {
+    title: 'loaders that nothing takes from',
+    graph: {
+      ...graphOf(checkpoint('sd_xl_base_1.0.safetensors')),
+      '9': {
+        class_type: 'LoraLoader',
+        inputs: { lora_name: 'gone.safetensors', model: ['10', 0], clip: ['10', 1] },
+      },
+      '10': { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: 'gone.ckpt' } },
+    },
+    missing: { studio: [], laptop: ['sd_xl_base_1.0.safetensors'], plain: [] },
+  },
   {
     title: 'several choices of one list',
     graph: graphOf([

@@ -4,12 +4,13 @@
  */
 import { expect } from 'vitest';
 import { sameForAll } from '../../src/domain/tenant-limits.ts';
-import { type Candidate, isOpen, isUp } from '../../src/scheduler/candidate.ts';
+import { type Candidate, isAble, isOpen, isUp } from '../../src/scheduler/candidate.ts';
 import { Comebacks } from '../../src/scheduler/comebacks.ts';
 import { NO_ESTIMATES } from '../../src/scheduler/estimates.ts';
 import { EVEN_SHARES, type Shares } from '../../src/scheduler/fair-share.ts';
 import { laneOf } from '../../src/scheduler/lane.ts';
 import { PendingQueue } from '../../src/scheduler/pending-queue.ts';
+import type { Assignment, Plan, PlanState } from '../../src/scheduler/plan-state.ts';
 import { plan } from '../../src/scheduler/planner.ts';
 import { BUDGET_WINDOW_MS, DispatchCount } from '../../src/scheduler/retry-budget.ts';
 import type { PendingJob } from '../../src/store/jobs.ts';
@@ -31,12 +32,21 @@ export class PlanWorld {
   running: Placed[] = [];
   now = 0;
   instances: Candidate[];
+  /** What plans are made by, where it differs from the plainest. */
+  rules: Partial<PlanState>;
+  /** As the last plan says. */
+  whyHeld: Plan['whyHeld'] = () => null;
   readonly #count = new DispatchCount();
   readonly #comebacks: Comebacks;
   #cursor = 0;
   #shares: Shares = EVEN_SHARES;
 
-  constructor(instances: readonly Partial<Candidate>[], random: () => number = () => 0) {
+  constructor(
+    instances: readonly Partial<Candidate>[],
+    random: () => number = () => 0,
+    rules: Partial<PlanState> = {},
+  ) {
+    this.rules = rules;
     this.instances = instances.map((fields, index) => candidate({ id: `i${index}`, ...fields }));
     this.#comebacks = new Comebacks(random);
   }
@@ -52,24 +62,25 @@ export class PlanWorld {
       this.now,
     );
     const candidates = this.instances.map((it) => this.#asItIs(it));
-    const { assignments, cursor, shares } = plan(
-      {
-        pending: this.queue,
-        needs: new Map(),
-        candidates,
-        maxConcurrentJobs: null,
-        retryBudgetPercent: PERCENT,
-        recent: this.#count.recent(this.now),
-        storageAway: false,
-        cursor: this.#cursor,
-        shares: this.#shares,
-        ageingMs: Number.POSITIVE_INFINITY,
-        limitsOf: sameForAll,
-        running: new Map(),
-        estimates: NO_ESTIMATES,
-      },
-      this.now,
-    );
+    const state: PlanState = {
+      pending: this.queue,
+      needs: new Map(),
+      candidates,
+      maxConcurrentJobs: null,
+      retryBudgetPercent: PERCENT,
+      recent: this.#count.recent(this.now),
+      storageAway: false,
+      cursor: this.#cursor,
+      shares: this.#shares,
+      ageingMs: Number.POSITIVE_INFINITY,
+      limitsOf: sameForAll,
+      running: this.#byTenant(),
+      estimates: NO_ESTIMATES,
+      ...this.rules,
+    };
+    const { assignments, cursor, shares, whyHeld } = plan(state, this.now);
+    this.whyHeld = whyHeld;
+    this.checkPlan(state, assignments);
     this.#cursor = cursor;
     this.#shares = shares;
     return assignments.map(({ jobId, instanceId, slot, isRetry, overtakes }) => {
@@ -78,6 +89,7 @@ export class PlanWorld {
       expect(isOpen(candidates.find(({ id }) => id === instanceId) as Candidate)).toBe(true);
       this.queue.remove(jobId);
       this.queue.overtake(overtakes);
+      for (const id of overtakes) expect(this.queue.overtaken(id)).toBeLessThanOrEqual(this.mostOvertaking);
       this.#count.add(this.now, isRetry);
       this.running.push(placed);
       this.dispatched.push(placed);
@@ -89,6 +101,22 @@ export class PlanWorld {
   /** The running jobs of which `ends` says so are over. */
   finish(ends: (placed: Placed) => boolean): void {
     this.running = this.running.filter((placed) => !ends(placed));
+  }
+
+  /** Told of every plan before it is carried out. */
+  checkPlan(_state: PlanState, _assignments: readonly Assignment[]): void {
+    // what holds for every world is checked as jobs are placed
+  }
+
+  /** K. */
+  get mostOvertaking(): number {
+    return Math.max(8, 2 * this.instances.length);
+  }
+
+  #byTenant(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { job } of this.running) counts.set(job.tenant, (counts.get(job.tenant) ?? 0) + 1);
+    return counts;
   }
 
   #asItIs(it: Candidate): Candidate {
@@ -110,6 +138,10 @@ export class PlanWorld {
       expect(here).toHaveLength(1);
       expect(instance.foreignPrompts).toBe(0);
     }
+    const { maxRunning } = (this.rules.limitsOf ?? sameForAll)(job.tenant);
+    if (maxRunning !== null) expect(this.#byTenant().get(job.tenant)).toBeLessThanOrEqual(maxRunning);
+    const needs = this.rules.needs?.get(job.needsKey);
+    if (needs) expect(isAble(instance, job.needsKey, needs)).toBe(true);
     if (laneOf(job).isRetry) {
       const recent = this.dispatched.filter(({ at }) => at > this.now - BUDGET_WINDOW_MS);
       const retries = recent.filter((one) => laneOf(one.job).isRetry).length;

@@ -52,6 +52,67 @@ describe('parseObjectInfo', () => {
     ]);
   });
 
+  it('tells which inputs choose a model, whatever they are called, and which take a text', () => {
+    const inputs = parseObjectInfo({
+      Stack: {
+        input: {
+          required: { first: [['None', 'b.gguf', 'a.pt']], mode: [['fast', 'slow']], note: ['STRING', {}] },
+          optional: {
+            second: ['COMBO', { options: ['a.pt', 'None', 'b.gguf'] }],
+            far: ['COMBO', { remote: {} }],
+          },
+          hidden: { prompt: 'PROMPT' },
+        },
+        output_node: true,
+      },
+      Empty: node('lora', [[]]),
+      Folders: node('model_path', [['some folder']]),
+      LoadImage: node('image', [['weights.pt'], { image_upload: true }]),
+      Dynamic: node('mode', [
+        'COMFY_DYNAMICCOMBO_V3',
+        { options: [{ key: 'with', inputs: { required: { weights: [['c.pt']] } } }, { key: 'without' }] },
+      ]),
+    })?.inventory.inputs;
+    expect(inputs).toEqual({
+      lists: [['c.pt'], [], ['some folder'], ['None', 'a.pt', 'b.gguf']],
+      offers: {
+        'Dynamic.mode.weights': 0,
+        'Empty.lora': 1,
+        'Folders.model_path': 2,
+        'Stack.first': 3,
+        'Stack.second': 3,
+      },
+      texts: ['LoadImage.image', 'Stack.note', 'Stack.prompt'],
+      endTypes: ['Stack'],
+    });
+  });
+
+  it('reads the same from equal instances, whatever order they list things in', () => {
+    const names = fc.uniqueArray(fc.constantFrom('a.pt', 'b.pt', 'c.ckpt', 'None'));
+    fc.assert(
+      fc.property(fc.dictionary(fc.constantFrom('A', 'B', 'C'), fc.tuple(names, names)), (classes) => {
+        const info = (turned: boolean): ReturnType<typeof parseObjectInfo> => {
+          const given = <T>(list: readonly T[]): T[] => (turned ? [...list].reverse() : [...list]);
+          const nodes = Object.entries(classes).map(([name, [first, second]]): [string, Json] => [
+            name,
+            {
+              input: {
+                required: Object.fromEntries(
+                  given([
+                    ['x', [given(first)]],
+                    ['lora_name', [given(second)]],
+                  ]),
+                ),
+              },
+            },
+          ]);
+          return parseObjectInfo(Object.fromEntries(given(nodes)));
+        };
+        expect(JSON.stringify(info(true)?.inventory)).toBe(JSON.stringify(info(false)?.inventory));
+      }),
+    );
+  });
+
   it('keeps the names of nodes it cannot read, and never throws', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.jsonValue(), (classes, input) => {

@@ -53,6 +53,23 @@ export function eventBusContract(name: string, create: () => Promise<BusUnderTes
     };
     const last = job('last', 1, { type: 'deleted' });
 
+    it('keeps the newest survey, and tells that the queue changed once it can be read', async () => {
+      const survey = (at: number) => ({
+        at,
+        front: [['a', at + 5] as const, ['b', null] as const],
+        streams: [{ tenant: 't', priority: 5, marks: [{ createdAt: 1, rank: 2, startsAt: null }] }],
+        stranded: ['k'],
+        drainedAt: null,
+      });
+      expect(await under.other.latestSurvey()).toBeNull();
+      const subscription = await listen([queueTopic]);
+      for (const at of [1, 2]) {
+        under.bus.publishSurvey(survey(at));
+        expect((await subscription.next()).value).toEqual({ kind: 'queue', at });
+        expect(await under.other.latestSurvey()).toEqual(survey(at));
+      }
+    });
+
     it('delivers what is published right after a subscription is confirmed', async () => {
       for (let round = 0; round < 20; round++) {
         const subscription = await listen([jobTopic(`job${round}`)]);

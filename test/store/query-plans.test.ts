@@ -18,7 +18,7 @@ import {
 } from '../../src/store/jobs.ts';
 import type { Db } from '../../src/store/open.ts';
 import { faultToColumns } from '../../src/store/rows.ts';
-import { meanRunMs } from '../../src/store/run-times.ts';
+import { meanRunMs, recentRuns } from '../../src/store/run-times.ts';
 import type { AttemptsTable, Tables } from '../../src/store/schema.ts';
 import { jobRow, putJob } from '../support/job-rows.ts';
 import { ENGINES, openTempStore, type TempStore } from '../support/temp-store.ts';
@@ -154,6 +154,14 @@ describe.each(ENGINES)('on %s', (engine) => {
     const oldest = await planOf(() => endedBefore(db, 'any', 100, ['COMPLETED', 'FAILED'], 100));
     expect(oldest).toMatch(says.through('jobs_ended'));
     expect(await planOf(() => meanRunMs(db))).toMatch(says.through('jobs_ended'));
+  });
+
+  it('the newest runs are found by the ids of attempts, which sort by age, without sorting or reading all', async () => {
+    const plan = await planOf(() => recentRuns(db, 100));
+    if (engine === 'Postgres') expect(plan).toMatch(/Index Scan Backward using attempts_pkey/);
+    else expect(plan).toMatch(/SCAN attempts USING INDEX sqlite_autoindex_attempts_1/);
+    expect(plan).not.toMatch(says.sorts);
+    expect(plan).not.toMatch(says.readsAll);
   });
 
   it('many jobs are found by their ids at once', async () => {

@@ -10,7 +10,8 @@ import { TestClient } from '../../test/support/graphql-client.ts';
 import { checkHistory } from '../../test/support/history-checker.ts';
 import { type Cluster, withClusterOn } from '../cluster/cluster.ts';
 import type { Env } from '../environment.ts';
-import { type Aftermath, untilIdle } from '../load.ts';
+import { type Aftermath, ms, untilIdle } from '../load.ts';
+import { percentile } from '../percentile.ts';
 import { withGround } from '../processes.ts';
 import { type TenantQueue, withTenantQueue } from '../tenant-queue.ts';
 import { type Start, shareOf, startsUntil } from './starts.ts';
@@ -25,7 +26,7 @@ export interface FairnessSize {
   readonly jobSeconds: number;
   /** Of the second long queue. */
   readonly rivalJobs: number;
-  /** Jobs of both that are counted under each pair of weights. */
+  /** Jobs of both that are counted under each pair of weights; 0: there is no second long queue. */
   readonly counted: number;
   /** The backlog is left to age so long before the small tenants come once more; null: they do not. */
   readonly ageMs: number | null;
@@ -106,7 +107,7 @@ async function rounds(scene: Scene): Promise<FairnessRound> {
   const beside: Visit[] = [];
   for (let n = 0; n < size.times; n++) beside.push(await visit(scene));
   const besideAged = size.ageMs === null ? null : await sleep(size.ageMs).then(() => visit(scene));
-  const weighings = await weighed(scene);
+  const weighings = size.counted === 0 ? [] : await weighed(scene);
   await idle();
   await client.close();
   await cluster.ground.endAll();
@@ -135,10 +136,14 @@ async function visit(scene: Scene): Promise<Visit> {
     (all) => all.filter(({ id }) => ids.has(id)).length === ids.size,
   );
   const last = starts.findLastIndex(({ id }) => ids.has(id));
-  return {
-    waits: starts.flatMap(({ id, created_at, started_at }) => (ids.has(id) ? [started_at - created_at] : [])),
-    bigBetween: starts.slice(0, last).filter(({ tenant }) => tenant === 'big').length,
-  };
+  const waits = starts.flatMap(({ id, created_at, started_at }) =>
+    ids.has(id) ? [started_at - created_at] : [],
+  );
+  const bigBetween = starts.slice(0, last).filter(({ tenant }) => tenant === 'big').length;
+  scene.say(
+    `small tenants waited ${ms(percentile(waits, 0.95))} (p95) while ${bigBetween} of the big one began`,
+  );
+  return { waits, bigBetween };
 }
 
 /** Long enough for a file that is read every two seconds, and for what was begun before. */

@@ -106,10 +106,10 @@ export function wrongReasons({ told, down }: OutageRound, knownAfterMs = TOLD_AF
 }
 
 const MINUTE_MS = 60_000;
-/** A probe every PROBE_INTERVAL_MS, and a few more at the beginning, is as much as an instance that answers is asked. */
+/** A probe every PROBE_INTERVAL_MS less its 20 %: no more than an instance that answers is asked. */
 const DIALED = {
   socketDials: { what: 'dials of the WebSocket (F29)', most: 300 },
-  dials: { what: 'other connections: the probe', most: 800 },
+  dials: { what: 'other connections: the probe', most: 900 },
 } as const;
 
 /** They come quickly at first: those of the first minute, and as many for the other 59 as the rest of the outage had. */

@@ -156,6 +156,8 @@ async function restore(stage: Stage, kind: Kind): Promise<void> {
   throw new Error('the instances do not come back');
 }
 
+const WHY = `query($id: ID!) { job(id: $id) { status queue { position blockedBy } attempts { instanceName outcome } }
+  instances { name health breaker running lastError } }`;
 const ATTEMPTS = 'query($id: ID!) { job(id: $id) { attempts { number instanceName startedAt outcome } } }';
 
 async function attempt(client: TestClient, id: string, number: number): Promise<AttemptView> {
@@ -165,7 +167,8 @@ async function attempt(client: TestClient, id: string, number: number): Promise<
     if (found) return found;
     await sleep(100);
   }
-  throw new Error(`attempt ${number} did not start within 2 minutes`);
+  const about = await client.run(WHY, { id });
+  throw new Error(`attempt ${number} did not start within 2 minutes: ${JSON.stringify(about)}`);
 }
 
 function row(what: string, targetMs: number, samples: readonly number[], from: string): Finding {

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionRecord } from '../../src/simulator/run-log.ts';
 import { TestClient } from '../../test/support/graphql-client.ts';
 import { aftermath, bareId, countOf, ms, queueLength, startAll, submit, tally, untilIdle } from '../load.ts';
+import { PatientClient } from '../patient-client.ts';
 import { percentile } from '../percentile.ts';
 import { type SimulatorProgram, withGround } from '../processes.ts';
 import { type Finding, randomFrom, type Scenario } from '../scenario.ts';
@@ -21,7 +22,8 @@ const SHORTEST_MS = 200;
 const KEPT_BUSY = 40;
 /** A crash every so often, at most. */
 const CRASH_EVERY_MS = 4000;
-const LONGEST_AWAY_MS = 2000;
+/** Away so long each time. */
+const BOOT_MS = 800;
 /** Somebody else kills the machines: neither a job nor an instance is to be blamed for it. */
 const BLAMELESS = { JOB_MAX_CRASHES: '1000', BREAKER_THRESHOLD: '1000', RETRY_BUDGET_PERCENT: '100' };
 const MAX_CRASHES = 1000;
@@ -35,7 +37,8 @@ export const warmCrashes: Scenario = ({ seed, say }) =>
       Array.from({ length: POOL }, (_, n) => ground.simulator(`gpu${n + 1}`)),
     );
     await startAll(simulators);
-    const options = { models: { checkpoints: MODELS }, residentModels: 1, modelLoadMs: LOAD_MS, stepMs: 20 };
+    const times = { modelLoadMs: LOAD_MS, stepMs: 20, bootMs: BOOT_MS };
+    const options = { models: { checkpoints: MODELS }, residentModels: 1, ...times };
     await Promise.all(simulators.map((one) => one.control('options', options)));
     const gateway = await ground.gateway(simulators, BLAMELESS);
     await startAll([gateway]);
@@ -104,23 +107,22 @@ async function crashing(
     if (signal.aborted) return;
     const victim = simulators[Math.floor(random() * simulators.length)];
     const at = Date.now();
-    const restartAfterMs = Math.ceil(random() * LONGEST_AWAY_MS);
-    const away = crashes.some(({ instance, backAt }) => instance === victim?.name && backAt > at - 1000);
+    const away = crashes.some(({ instance, backAt }) => instance === victim?.name && backAt > at - 3000);
     if (!victim || away) continue;
-    await victim.control('crash', { restartAfterMs });
-    crashes.push({ at, instance: victim.name, backAt: Date.now() + restartAfterMs });
+    await victim.control('restart');
+    crashes.push({ at, instance: victim.name, backAt: Date.now() + BOOT_MS });
   }
 }
 
 async function sampling(url: string, samples: Sample[], signal: AbortSignal): Promise<void> {
-  const client = new TestClient(url);
+  const client = new PatientClient([url], signal);
   while (!signal.aborted) {
     const at = Date.now();
-    const { instances } = await client.run<Omit<Sample, 'at'>>('{ instances { name loadedModels } }');
-    samples.push({ at, instances });
+    const asked = client.run<Omit<Sample, 'at'>>('{ instances { name loadedModels } }');
+    const said = await asked.catch(() => null);
+    if (said) samples.push({ at, instances: said.instances });
     await sleep(100);
   }
-  await client.close();
 }
 
 /** A run that took as long as a load takes has loaded. */

@@ -182,6 +182,7 @@ class InstanceFleet implements Fleet {
     this.#members.delete(id);
     const left: Promise<void> = member.stop().finally(() => this.#leaving.delete(left));
     this.#leaving.add(left);
+    this.#events().onChange(id);
   }
 
   async visit<T>(id: string, work: (visited: Visited) => Promise<T>): Promise<T | null> {

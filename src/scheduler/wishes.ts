@@ -55,13 +55,20 @@ export class Wishes {
   }
 
   async carryOut(goOn: () => boolean): Promise<void> {
-    const { clock, store } = this.#parts;
+    const { clock, store, logger } = this.#parts;
     if (clock.monotonic() - this.#lookedAt < LOOK_EVERY_MS) return;
     // before the read: what is hinted at meanwhile is looked for once more
     this.#lookedAt = clock.monotonic();
     for (const wish of await openWishes(store.db)) {
       if (!goOn()) return;
-      if (!this.#underWay.has(wish.id)) await this.#begin(wish);
+      if (this.#underWay.has(wish.id)) continue;
+      // one that cannot be done, or is of a version that knows more, holds up no job
+      await this.#begin(wish).catch((error: unknown) => {
+        logger.error(
+          { err: error, wish: wish.kind, instance: wish.instanceId },
+          'a wish could not be carried out',
+        );
+      });
     }
     if (clock.monotonic() - this.#forgotAt < FORGET_EVERY_MS) return;
     this.#forgotAt = clock.monotonic();
@@ -75,8 +82,8 @@ export class Wishes {
       await this.#finish(wish, null);
       return;
     }
-    this.#underWay.add(wish.id);
     const work = this.#work(wish);
+    this.#underWay.add(wish.id);
     background.own(
       work.then((undone) => this.#finish(wish, undone)).finally(() => this.#underWay.delete(wish.id)),
       'wish',

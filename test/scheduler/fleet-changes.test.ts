@@ -1,6 +1,7 @@
 /** The fleet is changed by another process than the one that leads it, whatever the instances do meanwhile. */
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { defaultViewer } from '../../src/domain/viewer.ts';
+import type { WishKind } from '../../src/domain/wish.ts';
 import { MemoryBus } from '../../src/events/memory-bus.ts';
 import { createFleetWriter, type FleetAnswer, type FleetWriter } from '../../src/fleet/fleet-writer.ts';
 import type { Member } from '../../src/fleet/member.ts';
@@ -198,6 +199,20 @@ describe('what is asked while nobody leads', () => {
     await eventually(async () => (await openWishes(next.store.db)).length === 0, { what: 'all is done' });
     expect(rig.simulator.control.executions()).toMatchObject([{ outcome: 'interrupted' }]);
     expect(next.fleet.members()).toEqual([]);
+  });
+});
+
+describe('a wish that nobody here can carry out', () => {
+  it('holds up neither jobs nor other wishes', async () => {
+    const { rig, writer } = await rigOn('SQLite', { config: NONE_NAMED });
+    const unknown = { id: 'polish', instance_id: 'gpu', kind: 'polish' as WishKind, asked_at: 1 };
+    await rig.store.db
+      .insertInto('wishes')
+      .values({ ...unknown, done_at: null, error: null })
+      .execute();
+    await addedId(writer, rig.simulator.url);
+    expect((await rig.ended(await rig.submit(sleepGraph(0, 1)))).status).toBe('COMPLETED');
+    expect(await openWishes(rig.store.db)).toMatchObject([{ id: 'polish' }]);
   });
 });
 

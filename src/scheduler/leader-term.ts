@@ -276,9 +276,9 @@ export class LeaderTerm {
       onSocket: (id, change) => {
         for (const run of this.#runs.ofInstance(id)) run.socketChanged(change === 'gone');
       },
-      onComeback: (id) => {
+      onComeback: (id, comeback) => {
         this.#inputFiles.forget(id);
-        this.#learning.cameBack(id, this.#parts.clock.now());
+        if (comeback !== 'same') this.#learning.cameBack(id, this.#parts.clock.now());
         for (const run of this.#runs.ofInstance(id)) run.socketChanged(true);
       },
       onQueue: (id, queue) => {

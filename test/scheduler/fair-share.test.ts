@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { NO_LIMITS } from '../../src/domain/tenant-limits.ts';
 import { EVEN_SHARES, FairShare, type Shares } from '../../src/scheduler/fair-share.ts';
 import { laneOf } from '../../src/scheduler/lane.ts';
 import { type OrderRules, OrderWalk, PLAIN_ORDER } from '../../src/scheduler/order-walk.ts';
@@ -173,5 +174,96 @@ describe('fair turns between tenants', () => {
       shares = share.result();
     }
     expect(shares.ahead.size).toBeLessThanOrEqual(2);
+  });
+
+  it('are what a walk over the whole order says, step by step', () => {
+    const weights = fc.record({ a: fc.constantFrom(1, 2, 4), b: fc.constantFrom(0.5, 1), c: fc.constant(1) });
+    fc.assert(
+      fc.property(
+        anyJobs(['a', 'b', 'c']),
+        weights,
+        fc.constantFrom(2, 5, 1000),
+        (jobs, weight, ageingMs) => {
+          const limitsOf = (tenant: string) => ({ ...NO_LIMITS, weight: weight[tenant as 'a'] });
+          const rules = { limitsOf, ageingMs, now: 30 };
+          const walk = new OrderWalk(queueOf(jobs).streams(), { ...PLAIN_ORDER, ...rules });
+          const walked = jobs.map(() => walk.next()?.job.id);
+          expect(walk.next()).toBeNull();
+          expect(walked).toEqual(order(jobs, rules).map((job) => job.id));
+        },
+      ),
+    );
+  });
+
+  it('are in proportion to the weights, within one job, and follow a weight that changes at once', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 5 }), (a, b) => {
+        const weights = new Map([
+          ['a', a],
+          ['b', 1],
+        ]);
+        const limitsOf = (tenant: string) => ({ ...NO_LIMITS, weight: weights.get(tenant) ?? 1 });
+        const world = new PlanWorld([{}], () => 0, { limitsOf });
+        for (const job of [...jobsOf('a', 100, 0), ...jobsOf('b', 100, 0)]) world.put(job);
+        const servedOfA = (count: number): number => {
+          const before = world.dispatched.length;
+          for (let n = 0; n < count; n++) {
+            world.plan();
+            world.finish(() => true);
+          }
+          return world.dispatched.slice(before).filter(({ job }) => job.tenant === 'a').length;
+        };
+        expect(Math.abs(servedOfA(30) - (30 * a) / (a + 1))).toBeLessThanOrEqual(1);
+        weights.set('a', b);
+        expect(Math.abs(servedOfA(30) - (30 * b) / (b + 1))).toBeLessThanOrEqual(2);
+      }),
+    );
+  });
+
+  it('are shares of time: a tenant whose jobs take four times as long gets a quarter as many', () => {
+    const runMs = ({ workflow }: { readonly workflow: string }) => (workflow === 'long' ? 40_000 : 10_000);
+    const world = new PlanWorld([{}], () => 0, { estimates: { runMs, loadMs: () => null } });
+    for (const job of jobsOf('long', 200, 0)) world.put({ ...job, workflow: 'long' });
+    for (const job of jobsOf('short', 200, 0)) world.put(job);
+    for (let n = 0; n < 110; n++) {
+      world.plan();
+      world.finish(() => true);
+    }
+    // the mean run time is not known before the first ones went
+    const long = world.dispatched.slice(10).filter(({ job }) => job.tenant === 'long').length;
+    expect(Math.abs(long - 20)).toBeLessThanOrEqual(2);
+  });
+
+  it('leave a tenant where it is that cancels all but one of 5,000 jobs', () => {
+    const world = new PlanWorld([{}]);
+    for (const job of [...jobsOf('big', 5000, 0), ...jobsOf('small', 50, 0)]) world.put(job);
+    for (let n = 0; n < 10; n++) {
+      world.plan();
+      world.finish(() => true);
+    }
+    for (const job of jobsOf('big', 4999, 0)) world.queue.remove(job.id);
+    const served = [1, 2, 3].flatMap(() => {
+      const placed = world.plan();
+      world.finish(() => true);
+      return placed.map(({ job }) => job.tenant);
+    });
+    expect(served).toContain('big');
+  });
+
+  it('let a newcomer begin at the turn, though another went far ahead out of turn', () => {
+    const needs = new Map(['x', 'y'].map((model) => [model, { nodeTypes: [], models: [model] }]));
+    const world = new PlanWorld([{ loadedModels: ['x'] }], () => 0, { needs });
+    const put = (id: string, tenant: string, needsKey: string, createdAt: number): void =>
+      world.put(pendingJob({ id, tenant, needsKey, createdAt }));
+    put('cold', 'cold', 'y', 0);
+    for (let n = 0; n < 30; n++) put(`warm${n}`, 'warm', 'x', 1 + n);
+    const serve = (): string => {
+      const [placed] = world.plan();
+      world.finish(() => true);
+      return placed?.job.tenant ?? '';
+    };
+    for (let n = 0; n < 6; n++) expect(serve()).toBe('warm');
+    put('new', 'new', 'x', 1000);
+    expect([serve(), serve()]).toContain('new');
   });
 });

@@ -1,5 +1,4 @@
 /** The fleet as rows: who is in it, how each one is, what each one has. Only the leader writes health. */
-import type { Inventory } from '../domain/capabilities.ts';
 import type { Instance } from '../domain/instance.ts';
 import { Login } from '../lib/address.ts';
 import { lockKey } from './engine-sql.ts';
@@ -197,45 +196,6 @@ export async function saveHealth(
     .returningAll()
     .executeTakeFirst();
   return row ? instanceFromRow(row) : null;
-}
-
-/** Stores the inventory under its key (equal instances share it) and says that the instance has it. */
-export async function saveInventory(
-  db: Db,
-  id: string,
-  key: string,
-  inventory: Inventory,
-  now: number,
-): Promise<void> {
-  await db
-    .insertInto('inventories')
-    .values({
-      inventory_key: key,
-      node_types: JSON.stringify(inventory.nodeTypes),
-      models: JSON.stringify(inventory.models),
-    })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
-  await db
-    .updateTable('instances')
-    .set({ inventory_key: key, updated_at: now })
-    .where('id', '=', id)
-    .execute();
-}
-
-/** By inventory key; unknown keys are absent. */
-export async function findInventories(db: Db, keys: readonly string[]): Promise<Map<string, Inventory>> {
-  if (keys.length === 0) return new Map();
-  const rows = await db.selectFrom('inventories').selectAll().where('inventory_key', 'in', keys).execute();
-  return new Map(
-    rows.map((row) => [
-      row.inventory_key,
-      {
-        nodeTypes: JSON.parse(row.node_types) as Inventory['nodeTypes'],
-        models: JSON.parse(row.models) as Inventory['models'],
-      },
-    ]),
-  );
 }
 
 /** The ComfyUI client id of the instance's socket; null when it has none stored. */

@@ -6,10 +6,10 @@
 import { randomFrom } from '../../chaos/scenario.ts';
 import type { Inventory, Needs } from '../../src/domain/capabilities.ts';
 import { sameForAll } from '../../src/domain/tenant-limits.ts';
-import type { Candidate } from '../../src/scheduler/candidate.ts';
-import { EVEN_SHARES, type Shares } from '../../src/scheduler/fair-share.ts';
-import { PendingQueue } from '../../src/scheduler/pending-queue.ts';
-import { plan } from '../../src/scheduler/planner.ts';
+import type { Candidate } from '../../src/scheduler/planning/candidate.ts';
+import { EVEN_SHARES, type Shares } from '../../src/scheduler/planning/fair-share.ts';
+import { PendingQueue } from '../../src/scheduler/planning/pending-queue.ts';
+import { plan } from '../../src/scheduler/planning/planner.ts';
 import { quantile } from '../statistics.ts';
 import { newCandidate, pendingJob } from './policies/as-seen.ts';
 import { chooser, zipf } from './random.ts';

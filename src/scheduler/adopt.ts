@@ -11,7 +11,7 @@ import type { OpenAttempt } from '../store/attempts.ts';
 import { findGraph, findJobs } from '../store/jobs.ts';
 import type { Db } from '../store/open.ts';
 import { outputsOfJobs } from '../store/outputs.ts';
-import type { RunSubject } from './active-run.ts';
+import type { RunSubject } from './runs/active-run.ts';
 
 export interface AdoptParts {
   readonly db: Db;

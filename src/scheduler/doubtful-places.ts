@@ -5,10 +5,10 @@
 import { findAttempt } from '../store/attempts.ts';
 import { findGraph, findJob } from '../store/jobs.ts';
 import type { Db } from '../store/open.ts';
-import type { RunSubject } from './active-run.ts';
 import type { Adopted } from './adopt.ts';
 import type { Placement } from './place-job.ts';
-import type { Runs } from './runs.ts';
+import type { RunSubject } from './runs/active-run.ts';
+import type { Runs } from './runs/runs.ts';
 
 export interface DoubtfulPlace extends Placement {
   readonly isRetry: boolean;

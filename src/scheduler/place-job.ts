@@ -4,7 +4,7 @@ import type { Recorder } from '../jobs/recorder.ts';
 import type { Clock } from '../lib/clock.ts';
 import { findGraph, type PendingJob } from '../store/jobs.ts';
 import type { Store } from '../store/open.ts';
-import type { RunSubject } from './active-run.ts';
+import type { RunSubject } from './runs/active-run.ts';
 
 export interface PlaceParts {
   readonly store: Store;

@@ -8,7 +8,7 @@ import type { Visited } from '../fleet/visit.ts';
 import { type Clock, pause } from '../lib/clock.ts';
 import { claimOpenAttempts } from '../store/attempts.ts';
 import { type AdoptParts, adoptThese } from './adopt.ts';
-import type { Runs } from './runs.ts';
+import type { Runs } from './runs/runs.ts';
 import { type SweepParts, sweep } from './sweeper.ts';
 
 export interface RemovalParts extends AdoptParts, SweepParts {

@@ -5,7 +5,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { claimOpenAttempts } from '../store/attempts.ts';
 import { type Adopted, type AdoptParts, adoptThese } from './adopt.ts';
-import type { Runs } from './runs.ts';
+import type { Runs } from './runs/runs.ts';
 
 export interface RowsCheckParts extends AdoptParts {
   readonly clock: Clock;

@@ -9,7 +9,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import type { Store } from '../store/open.ts';
-import type { RunConfig } from './active-run.ts';
+import type { RunConfig } from './runs/active-run.ts';
 
 export interface SchedulerOptions {
   readonly store: Store;

@@ -1,9 +1,9 @@
 /** The fleet as the planner sees it at one moment. */
 import type { Fleet } from '../fleet/fleet.ts';
-import type { ActiveRun } from './active-run.ts';
-import { type Candidate, isUp } from './candidate.ts';
 import type { Comebacks } from './comebacks.ts';
-import type { Runs } from './runs.ts';
+import { type Candidate, isUp } from './planning/candidate.ts';
+import type { ActiveRun } from './runs/active-run.ts';
+import type { Runs } from './runs/runs.ts';
 
 export interface Moment {
   /** Epoch ms. */

@@ -3,9 +3,9 @@
  * one when loading its models elsewhere costs more.
  */
 import type { Needs } from '../domain/capabilities.ts';
-import { type Candidate, isAble, takesPart } from './candidate.ts';
-import type { Turn } from './pending-queue.ts';
-import type { PlanState } from './plan-state.ts';
+import { type Candidate, isAble, takesPart } from './planning/candidate.ts';
+import type { Turn } from './planning/pending-queue.ts';
+import type { PlanState } from './planning/plan-state.ts';
 
 export interface SoonFree {
   readonly candidate: Candidate;

@@ -7,7 +7,7 @@ import type { Needs } from '../domain/capabilities.ts';
 import { findPendingJobs, type PendingJob, pendingJobs, queueCounts } from '../store/jobs.ts';
 import { findNeeds } from '../store/needs.ts';
 import type { Db } from '../store/open.ts';
-import { PendingQueue } from './pending-queue.ts';
+import { PendingQueue } from './planning/pending-queue.ts';
 
 const COUNT_EVERY_MS = 2000;
 const RELOAD_EVERY_MS = 10_000;

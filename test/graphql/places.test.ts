@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Places } from '../../src/graphql/places.ts';
-import { StreamMarks } from '../../src/scheduler/stream-marks.ts';
-import { pendingJob } from '../scheduler/pending-job.ts';
+import { StreamMarks } from '../../src/scheduler/forecast/stream-marks.ts';
+import { pendingJob } from '../scheduler/planning/pending-job.ts';
 
 const NOW = 1_000_000;
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Comebacks } from '../../src/scheduler/comebacks.ts';
-import { laneOf } from '../../src/scheduler/lane.ts';
-import { pendingJob } from './pending-job.ts';
-import { PlanWorld } from './plan-world.ts';
+import { laneOf } from '../../src/scheduler/planning/lane.ts';
+import { pendingJob } from './planning/pending-job.ts';
+import { PlanWorld } from './planning/plan-world.ts';
 
 /** Numbers in [0, 1) that are the same in every run. */
 function seeded(seed: number): () => number {

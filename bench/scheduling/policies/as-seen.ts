@@ -1,6 +1,6 @@
 /** Jobs and instances of the simulation as the planner sees such. */
 import type { Inventory } from '../../../src/domain/capabilities.ts';
-import type { Candidate } from '../../../src/scheduler/candidate.ts';
+import type { Candidate } from '../../../src/scheduler/planning/candidate.ts';
 import type { PendingJob } from '../../../src/store/jobs.ts';
 import type { Job } from '../world.ts';
 

@@ -5,12 +5,12 @@
  */
 import type { Needs } from '../../../src/domain/capabilities.ts';
 import { sameForAll } from '../../../src/domain/tenant-limits.ts';
-import type { Candidate } from '../../../src/scheduler/candidate.ts';
-import type { Expectation } from '../../../src/scheduler/expectation.ts';
-import { EVEN_SHARES, type Shares } from '../../../src/scheduler/fair-share.ts';
-import { Learning } from '../../../src/scheduler/learning.ts';
-import { PendingQueue } from '../../../src/scheduler/pending-queue.ts';
-import { plan } from '../../../src/scheduler/planner.ts';
+import type { Expectation } from '../../../src/scheduler/forecast/expectation.ts';
+import { Learning } from '../../../src/scheduler/forecast/learning.ts';
+import type { Candidate } from '../../../src/scheduler/planning/candidate.ts';
+import { EVEN_SHARES, type Shares } from '../../../src/scheduler/planning/fair-share.ts';
+import { PendingQueue } from '../../../src/scheduler/planning/pending-queue.ts';
+import { plan } from '../../../src/scheduler/planning/planner.ts';
 import type { Db } from '../../../src/store/open.ts';
 import type { End, Job, Policy, Start, World } from '../world.ts';
 import { newCandidate, pendingJob } from './as-seen.ts';

@@ -1,0 +1,91 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { needsKey } from '../../../src/domain/capabilities.ts';
+import { Learning } from '../../../src/scheduler/forecast/learning.ts';
+import { saveNeeds } from '../../../src/store/needs.ts';
+import { recentRuns } from '../../../src/store/run-times.ts';
+import { putRun } from '../../support/run-rows.ts';
+import { ENGINES, openTempStore, type TempStore } from '../../support/temp-store.ts';
+
+const FLUX = { nodeTypes: [], models: ['flux.safetensors'] };
+const SDXL = { nodeTypes: [], models: ['sdxl.safetensors'] };
+const [flux, sdxl] = [needsKey(FLUX), needsKey(SDXL)];
+const start = (key: string) => ({ workflow: 'w', needsKey: key, instanceId: 'gpu' });
+
+describe.each(ENGINES)('what a leader learns, on %s', (engine) => {
+  let temp: TempStore;
+  let told: (readonly string[])[];
+  beforeEach(async () => {
+    temp = await openTempStore(engine);
+    told = [];
+    await saveNeeds(temp.store.db, flux, FLUX);
+    await saveNeeds(temp.store.db, sdxl, SDXL);
+  });
+  afterEach(() => temp.close());
+
+  function learning(): Learning {
+    return new Learning({
+      db: temp.store.db,
+      needsOf: () => undefined,
+      onLoaded: (_, models) => void told.push(models),
+    });
+  }
+
+  /** Three runs, the first of which loaded. */
+  async function past(loadedModels: readonly string[], upSince: number | null): Promise<void> {
+    await putRun(temp.store.db, { n: 1, needsKey: flux, runMs: 9000 });
+    await putRun(temp.store.db, { n: 2, needsKey: flux, runMs: 1000 });
+    await putRun(temp.store.db, { n: 3, needsKey: flux, runMs: 1000 });
+    await temp.store.db
+      .updateTable('instances')
+      .set({ loaded_models: JSON.stringify(loadedModels), up_since: upSince, last_seen_at: 100_000 })
+      .execute();
+  }
+
+  it('is what the newest rows say, in the order in which the runs began', async () => {
+    await past(FLUX.models, 1);
+    expect((await recentRuns(temp.store.db, 2)).map((run) => run.runMs)).toEqual([1000, 1000]);
+    const leader = learning();
+    await leader.recall();
+    expect(leader.loaded('gpu')).toEqual(FLUX.models);
+    expect(leader.begins(start(flux))).toMatchObject({ warmth: 'warm', depth: 1, runMs: 1000 });
+    expect(leader.estimates.loadMs(start(flux))).toBeCloseTo(8000);
+  });
+
+  it.each([
+    ['was told to free its memory', [] as string[], 1],
+    ['was away when it was last looked at', FLUX.models, null],
+  ])('forgets what an instance had that %s', async (_why, loaded, upSince) => {
+    await past(loaded, upSince);
+    const leader = learning();
+    await leader.recall();
+    expect(leader.loaded('gpu')).toEqual([]);
+  });
+
+  it('forgets what an instance had that comes back, unless only the leader changed', async () => {
+    await past(FLUX.models, 1);
+    const leader = learning();
+    await leader.recall();
+    leader.cameBack('gpu', 120_000);
+    expect(told.at(-1)).toEqual(FLUX.models);
+    leader.cameBack('gpu', 121_000);
+    expect(told.at(-1)).toEqual([]);
+    const late = learning();
+    await late.recall();
+    late.cameBack('gpu', 200_000);
+    expect(late.loaded('gpu')).toEqual([]);
+  });
+
+  it('tells what is loaded when a run begins, and forgets it when memory is freed', async () => {
+    await past(FLUX.models, 1);
+    const leader = learning();
+    await leader.recall();
+    await leader.know([sdxl]);
+    const expected = leader.begins(start(sdxl));
+    expect(expected).toMatchObject({ warmth: 'cold', depth: null, runMs: null });
+    expect(told.at(-1)).toEqual(SDXL.models);
+    leader.succeeded(expected, 7000);
+    expect(leader.estimates.runMs(start(sdxl), 'gpu')).toBe(7000);
+    leader.freed('gpu');
+    expect(told.at(-1)).toEqual([]);
+  });
+});

@@ -1,0 +1,139 @@
+import { describe, expect, it } from 'vitest';
+import type { Needs } from '../../../src/domain/capabilities.ts';
+import { NO_LIMITS } from '../../../src/domain/tenant-limits.ts';
+import { laneOf } from '../../../src/scheduler/planning/lane.ts';
+import type { PlanState } from '../../../src/scheduler/planning/plan-state.ts';
+import { pendingJob } from './pending-job.ts';
+import { PlanWorld } from './plan-world.ts';
+
+const NEEDS = new Map<string, Needs>(
+  [['x'], ['y'], ['z'], ['x', 'lora'], []].map((models) => [
+    models.join('+') || 'none',
+    { nodeTypes: [], models },
+  ]),
+);
+const holding = (...loadedModels: string[]) => ({ loadedModels });
+
+function world(
+  instances: ConstructorParameters<typeof PlanWorld>[0],
+  rules: Partial<PlanState> = {},
+): PlanWorld {
+  return new PlanWorld(instances, () => 0, { needs: NEEDS, ...rules });
+}
+
+/** Jobs that need these, in this order. */
+function put(it: PlanWorld, ...needsKeys: string[]): void {
+  for (const [n, needsKey] of needsKeys.entries()) {
+    it.put(pendingJob({ id: `${n}-${needsKey}`, needsKey, workflow: needsKey, createdAt: it.now + n }));
+  }
+}
+
+const went = (placed: ReturnType<PlanWorld['plan']>) =>
+  placed.map(({ job, instanceId }) => `${job.id} ${instanceId}`);
+
+describe('a job', () => {
+  it('goes where all its models are in memory', () => {
+    const it = world([holding('y'), holding('x'), holding('x', 'lora')]);
+    put(it, 'x+lora', 'x', 'y');
+    expect(went(it.plan())).toEqual(['0-x+lora i2', '1-x i1', '2-y i0']);
+  });
+
+  it('overtakes those whose models are not in memory, K times and no more', () => {
+    const it = world([holding('x')]);
+    put(it, 'y', ...Array.from({ length: 30 }, () => 'x'));
+    for (let n = 0; n < 12; n++) {
+      it.plan();
+      it.finish(() => true);
+    }
+    const order = it.dispatched.map(({ job }) => job.needsKey);
+    expect(order.indexOf('y')).toBe(8);
+  });
+
+  it('that names no models, or is the only one, waits for nothing', () => {
+    const it = world([holding('x')]);
+    put(it, 'none');
+    expect(went(it.plan())).toEqual(['0-none i0']);
+  });
+
+  it('is not looked for further than W = 2K', () => {
+    const far = (distance: number): string[] => {
+      const it = world([holding('x')]);
+      put(it, ...Array.from({ length: distance }, () => 'y'), 'x');
+      return went(it.plan());
+    };
+    expect(far(15)).toEqual(['15-x i0']);
+    expect(far(16)).toEqual(['0-y i0']);
+  });
+
+  it('loads its models where nothing is in memory, else what the fewest wait for', () => {
+    const it = world([holding('x'), holding('y'), {}]);
+    put(it, 'z');
+    expect(went(it.plan())).toEqual(['0-z i2']);
+    const full = world([{ ...holding('x'), isolated: true }, holding('x', 'lora'), holding('y')]);
+    put(full, 'z', 'z');
+    full.put(pendingJob({ id: 'held', needsKey: 'x', fileCount: 1 }));
+    full.rules = { ...full.rules, storageAway: true };
+    expect(went(full.plan())[0]).toBe('0-z i2');
+  });
+
+  const estimates = { runMs: () => 1000, loadMs: () => 10_000 };
+  const soon = (endsAt: number) => ({ ...holding('x'), endsAt: [endsAt], capacity: 1, takenSlots: [0] });
+
+  it('waits for a place that has its models, when that is free before a load is worth it, and lets others pass', () => {
+    const at = (endsAt: number): string[] => {
+      const it = world([soon(endsAt), {}], { estimates });
+      // the place is taken: by a job that nobody put
+      it.running = [{ job: pendingJob({ id: 'r' }), instanceId: 'i0', slot: 0, at: 0 }];
+      put(it, 'x', 'y');
+      return went(it.plan());
+    };
+    expect(at(20_000)).toEqual(['1-y i1']);
+    expect(at(20_001)).toEqual(['0-x i1']);
+    expect(at(-1)).toEqual(['0-x i1']);
+  });
+
+  it('is the only one that waits for such a place', () => {
+    const it = world([soon(5000), {}], { estimates });
+    it.running = [{ job: pendingJob({ id: 'r' }), instanceId: 'i0', slot: 0, at: 0 }];
+    put(it, 'x', 'x');
+    expect(went(it.plan())).toEqual(['1-x i1']);
+  });
+});
+
+describe('an instance', () => {
+  it('of which nothing was heard for a while gets no job', () => {
+    const it = world([{ stale: true }]);
+    put(it, 'none');
+    expect(it.plan()).toEqual([]);
+  });
+
+  it('that was put aside until just now gets one job at a time, and no long one while another could run it', () => {
+    const estimates = (runMs: number | null) => ({ runMs: () => runMs, loadMs: () => null });
+    const slow = { slowStart: true, capacity: 2 };
+    const go = (runMs: number | null, ...others: { readonly draining: boolean }[]): number => {
+      const it = world([slow, ...others.map((fields) => ({ ...fields, capacity: 0 }))], {
+        estimates: estimates(runMs),
+      });
+      put(it, 'none', 'none');
+      return it.plan().length;
+    };
+    expect(go(60_000, { draining: false })).toBe(1);
+    expect(go(60_001, { draining: false })).toBe(0);
+    expect(go(null, { draining: false })).toBe(1);
+    expect(go(60_001, { draining: true })).toBe(1);
+  });
+});
+
+describe('a tenant', () => {
+  it('has no more at work than it may, and its jobs say so', () => {
+    const limitsOf = (tenant: string) => ({ ...NO_LIMITS, maxRunning: tenant === 'few' ? 1 : null });
+    const it = world([{ capacity: 4 }], { limitsOf });
+    for (const [n, tenant] of ['few', 'few', 'few', 'many', 'many'].entries()) {
+      it.put(pendingJob({ id: `${tenant}${n}`, tenant, needsKey: 'none', createdAt: n }));
+    }
+    expect(it.plan().map(({ job }) => job.id)).toEqual(['few0', 'many3', 'many4']);
+    expect(it.whyHeld(laneOf(pendingJob({ id: 'any', tenant: 'few', needsKey: 'none' })))).toBe(
+      'as many jobs of its owner run at once as may (1)',
+    );
+  });
+});

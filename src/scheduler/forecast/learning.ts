@@ -117,11 +117,13 @@ export class Learning {
   }
 
   #observe(expectation: Expectation, runMs: number): void {
-    const { models, depth, instanceId } = expectation;
+    const { models, depth, instanceId, warmth } = expectation;
     if (models === null) return;
-    const warmth = warmthOf(expectation, runMs, this.#times);
-    if (models.length > 0) this.#memory.learn(instanceId, depth, warmth);
-    this.#times.observe(expectation, instanceId, runMs, warmth);
+    const seen = warmthOf(expectation, runMs, this.#times);
+    const known = models.length === 0 ? 'warm' : this.#memory.knownAt(instanceId, depth);
+    this.#memory.learn(instanceId, depth, seen);
+    // sorted by their own times, the averages of slow and fast runs would part further and further
+    if (seen === null || seen === known) this.#times.observe(expectation, instanceId, runMs, seen ?? warmth);
   }
 
   #modelsOf(needsKey: string): readonly string[] | undefined {

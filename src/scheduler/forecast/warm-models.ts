@@ -1,21 +1,26 @@
 /**
  * What each instance most likely has in memory. ComfyUI does not tell, so it is inferred: the sets of model files of its last
- * prompts, newest first, and how many such sets it holds at once. That number starts at one and is learnt: a job that was as
- * fast as warm although its set lay deeper shows that more are held, one that loaded a set thought to be held shows fewer.
- * Pure.
+ * prompts, newest first, and how many such sets it holds at once. That number starts at one and is learnt: jobs that were as
+ * fast as warm although their sets lay deeper speak for more, those that loaded speak against it. Times scatter, so it takes
+ * several of one kind to be believed. Pure.
  */
 import type { Warmth } from './run-estimates.ts';
 
 interface Memory {
   /** Sets of model files, used last first. */
   sets: readonly (readonly string[])[];
-  holds: number;
+  /** By depth: how many more jobs found their set there in memory than did not, of late. */
+  readonly evidence: number[];
   loaded: readonly string[];
 }
 
 const NOTHING: readonly string[] = [];
 /** More sets than this no instance is asked about. */
 const MOST_SETS = 16;
+/** Evidence that is believed. */
+const CONVINCED = 5;
+/** No more is kept than takes twice as many to turn, as machines change. */
+const MOST_EVIDENCE = 10;
 
 export class WarmModels {
   readonly #memories = new Map<string, Memory>();
@@ -38,9 +43,15 @@ export class WarmModels {
 
   /** Whether the models are thought to be in memory; a job that names none needs none. */
   isWarm(instanceId: string, models: readonly string[]): boolean {
-    if (models.length === 0) return true;
-    const depth = this.depth(instanceId, models);
-    return depth !== null && depth <= (this.#memories.get(instanceId)?.holds ?? 1);
+    return models.length === 0 || this.knownAt(instanceId, this.depth(instanceId, models)) === 'warm';
+  }
+
+  /** Whether a set so deep is in memory; null where neither is believed yet. */
+  knownAt(instanceId: string, depth: number | null): Warmth | null {
+    if (depth === null) return 'cold';
+    const evidence = this.#memories.get(instanceId)?.evidence ?? [];
+    if (depth <= deepest(evidence)) return 'warm';
+    return (evidence[depth] ?? 0) <= -CONVINCED ? 'cold' : null;
   }
 
   /** A job with these models begins there. */
@@ -52,12 +63,12 @@ export class WarmModels {
     renew(memory);
   }
 
-  /** A job whose set lay so deep turned out to be warm or cold. */
-  learn(instanceId: string, depth: number | null, warmth: Warmth): void {
-    if (depth === null) return;
+  /** A job whose set lay so deep turned out to be warm or cold; null where its time does not tell. */
+  learn(instanceId: string, depth: number | null, warmth: Warmth | null): void {
+    if (depth === null || warmth === null) return;
     const memory = this.#memoryOf(instanceId);
-    if (warmth === 'warm') memory.holds = Math.max(memory.holds, depth);
-    else if (depth <= memory.holds) memory.holds = Math.max(1, depth - 1);
+    const evidence = (memory.evidence[depth] ?? 0) + (warmth === 'warm' ? 1 : -1);
+    memory.evidence[depth] = Math.min(MOST_EVIDENCE, Math.max(-MOST_EVIDENCE, evidence));
     renew(memory);
   }
 
@@ -83,14 +94,22 @@ export class WarmModels {
   }
 
   #memoryOf(instanceId: string): Memory {
-    const memory = this.#memories.get(instanceId) ?? { sets: [], holds: 1, loaded: NOTHING };
+    const memory = this.#memories.get(instanceId) ?? { sets: [], evidence: [], loaded: NOTHING };
     this.#memories.set(instanceId, memory);
     return memory;
   }
 }
 
+/** How many sets it is believed to hold. */
+function deepest(evidence: readonly number[]): number {
+  return Math.max(
+    1,
+    evidence.findLastIndex((count) => count >= CONVINCED),
+  );
+}
+
 function renew(memory: Memory): void {
-  const loaded = [...new Set(memory.sets.slice(0, memory.holds).flat())];
+  const loaded = [...new Set(memory.sets.slice(0, deepest(memory.evidence)).flat())];
   if (!isSame(loaded, memory.loaded)) memory.loaded = loaded;
 }
 

@@ -2,9 +2,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { needsKey } from '../../../src/domain/capabilities.ts';
 import { Learning } from '../../../src/scheduler/forecast/learning.ts';
 import { saveNeeds } from '../../../src/store/needs.ts';
+import type { Db } from '../../../src/store/open.ts';
 import { recentRuns } from '../../../src/store/run-times.ts';
 import { putRun } from '../../support/run-rows.ts';
 import { ENGINES, openTempStore, type TempStore } from '../../support/temp-store.ts';
+import { lognormal, quantile, seeded } from './noise.ts';
 
 const FLUX = { nodeTypes: [], models: ['flux.safetensors'] };
 const SDXL = { nodeTypes: [], models: ['sdxl.safetensors'] };
@@ -87,5 +89,46 @@ describe.each(ENGINES)('what a leader learns, on %s', (engine) => {
     expect(leader.estimates.runMs(start(sdxl), 'gpu')).toBe(7000);
     leader.freed('gpu');
     expect(told.at(-1)).toEqual([]);
+  });
+});
+
+/** Nothing is read: no row of an earlier term is there. */
+const NO_ROWS = undefined as unknown as Db;
+
+describe('what an instance has in memory', () => {
+  it.each([
+    { holds: 1, scatter: 0.25 },
+    { holds: 2, scatter: 0.25 },
+    { holds: 3, scatter: 0.25 },
+    { holds: 2, scatter: 0.4 },
+  ])('is found out by run times, where $holds sets fit, with a scatter of $scatter', ({ holds, scatter }) => {
+    let right = 0;
+    let asked = 0;
+    const ratios: number[] = [];
+    for (let seed = 1; seed <= 10; seed++) {
+      const random = seeded(seed);
+      const factor = lognormal(random, scatter);
+      const leader = new Learning({
+        db: NO_ROWS,
+        needsOf: (key) => ({ nodeTypes: [], models: [key] }),
+        onLoaded: () => undefined,
+      });
+      let resident: string[] = [];
+      for (let n = 0; n < 400; n++) {
+        const model = `m${Math.floor(random() ** 2 * 5)}`;
+        const isWarm = resident.includes(model);
+        resident = [model, ...resident.filter((other) => other !== model)].slice(0, holds);
+        const expected = leader.begins(start(model));
+        leader.succeeded(expected, 10_000 * factor() + (isWarm ? 0 : 12_000 * factor()));
+        if (n < 100) continue;
+        asked++;
+        if ((expected.warmth === 'warm') === isWarm) right++;
+        ratios.push((leader.estimates.runMs(start(model)) ?? 0) / 10_000);
+      }
+    }
+    expect(right / asked).toBeGreaterThanOrEqual(0.95);
+    // slow runs are not taken for loads, nor fast loads for runs
+    expect(quantile(ratios, 0.5)).toBeGreaterThan(0.9);
+    expect(quantile(ratios, 0.5)).toBeLessThan(1.15);
   });
 });

@@ -5,14 +5,20 @@
  * its tenant on and not the turn, else newcomers would start behind everybody. A tenant that had nothing to run saves
  * nothing up. What was run at a high priority counts at a low one too, as shares are shares of the fleet.
  *
+ * A tenant's job that waits for a busy place it needs, while later jobs of the tenant run elsewhere, keeps the turn and the
+ * age that it had when it was first passed so; one job of a tenant at a time. Else the tenant's turn would lie ahead for
+ * ever where others want the same place, and the job would starve.
+ *
  * A cost is the job's expected run time beside that of the average job, so that shares are shares of GPU time; 1 while
  * nothing is known. What a tenant is ahead is kept as a cost: a weight may change at any moment.
  */
 import type { LimitsOf } from '../../domain/tenant-limits.ts';
 import type { PendingJob } from '../../store/jobs.ts';
+import { type Ageing, agedFromAfter, isLongAgo } from './ageing.ts';
 import type { Estimates } from './estimates.ts';
 import type { Lane } from './lane.ts';
 import type { Turn } from './pending-queue.ts';
+import { streamKey } from './streams.ts';
 
 interface Ahead {
   /** The turn at which this was reckoned. */
@@ -20,19 +26,37 @@ interface Ahead {
   readonly cost: number;
 }
 
+/** A job that waits for a place while later ones of its tenant run elsewhere. */
+export interface Passed {
+  readonly jobId: string;
+  /** Where it starts, and from when its age counts: as they were when it was first passed. */
+  readonly start: number;
+  readonly agedFrom: number;
+}
+
 /** Comes back in the plan. */
 export interface Shares {
   readonly turn: number;
   /** By tenant; absent means not ahead of anybody. */
   readonly ahead: ReadonlyMap<string, Ahead>;
+  /** By tenant. */
+  readonly passed: ReadonlyMap<string, Passed>;
+  /** By key of the stream: from when the age of its jobs counts (epoch ms); absent means from when each came. */
+  readonly agedFrom: ReadonlyMap<string, number>;
   /** Of the jobs dispatched of late, in ms; null while nothing is known. */
   readonly meanRunMs: number | null;
 }
 
-export const EVEN_SHARES: Shares = { turn: 0, ahead: new Map(), meanRunMs: null };
+export const EVEN_SHARES: Shares = {
+  turn: 0,
+  ahead: new Map(),
+  passed: new Map(),
+  agedFrom: new Map(),
+  meanRunMs: null,
+};
 
 /** What shares are reckoned by. */
-export interface ShareRules {
+export interface ShareRules extends Ageing {
   readonly shares: Shares;
   readonly limitsOf: LimitsOf;
   readonly estimates: Estimates;
@@ -48,21 +72,35 @@ const MEAN_STEP = 0.02;
 export class FairShare {
   readonly #rules: ShareRules;
   readonly #ahead: Map<string, Ahead>;
+  readonly #passed: Map<string, Passed>;
+  readonly #agedFrom: Map<string, number>;
   /** Costs are asked for again and again while one plan is made. */
   readonly #costs = new Map<Lane, number>();
   #turn: number;
   #meanRunMs: number | null;
 
   constructor(rules: ShareRules) {
-    const { turn, ahead, meanRunMs } = rules.shares;
+    const { turn, ahead, passed, agedFrom, meanRunMs } = rules.shares;
     this.#rules = rules;
     this.#ahead = new Map(ahead);
+    this.#passed = new Map(passed);
+    this.#agedFrom = new Map(agedFrom);
     this.#turn = turn;
     this.#meanRunMs = meanRunMs;
   }
 
   get turn(): number {
     return this.#turn;
+  }
+
+  /** The tenant's job that keeps an earlier turn. */
+  passedOf(tenant: string): Passed | undefined {
+    return this.#passed.get(tenant);
+  }
+
+  /** From when the age of the stream's jobs counts (epoch ms), that of one that was passed left aside. */
+  agedFrom(key: string): number {
+    return this.#agedFrom.get(key) ?? 0;
   }
 
   /** Where the tenant's next job starts. */
@@ -76,22 +114,50 @@ export class FairShare {
     return isReturned(job) ? 0 : this.#cost(lane) / this.#weight(lane.tenant);
   }
 
+  /** The job waits on, while later ones of its tenant go. */
+  pass(job: PendingJob): void {
+    const key = streamKey(job);
+    const [start, agedFrom] = [this.startOf(job.tenant), this.agedFrom(key)];
+    this.#passed.set(job.tenant, { jobId: job.id, start, agedFrom });
+  }
+
   /** `isInTurn`: no other job was before it that could have gone. */
   dispatched({ job, lane }: Turn, isInTurn: boolean): void {
+    const passed = this.#passed.get(job.tenant);
+    const wasPassed = passed?.jobId === job.id;
+    if (wasPassed) this.#passed.delete(job.tenant);
     if (isReturned(job)) return;
     const { tenant } = lane;
     const start = this.startOf(tenant);
-    if (isInTurn) this.#turn = start;
+    if (isInTurn) this.#turn = wasPassed ? Math.max(this.#turn, Math.min(start, passed.start)) : start;
     const owed = (start - this.#turn) * this.#weight(tenant);
     this.#ahead.set(tenant, { at: this.#turn, cost: owed + this.#cost(lane) });
+    this.#spendAge(job, wasPassed ? passed.agedFrom : undefined);
     const runMs = this.#rules.estimates.runMs(lane);
     if (runMs !== null) this.#meanRunMs = runMs * MEAN_STEP + (this.#meanRunMs ?? runMs) * (1 - MEAN_STEP);
   }
 
-  /** Without the tenants that are not ahead of anybody. */
-  result(): Shares {
-    const ahead = [...this.#ahead].filter(([tenant]) => this.startOf(tenant) > this.#turn);
-    return { turn: this.#turn, ahead: new Map(ahead), meanRunMs: this.#meanRunMs };
+  /** Without what changes nothing any more: tenants that are not ahead, jobs that do not wait, ages as good as none. */
+  result(waits: (jobId: string) => boolean): Shares {
+    for (const tenant of this.#ahead.keys())
+      if (this.startOf(tenant) <= this.#turn) this.#ahead.delete(tenant);
+    for (const [tenant, { jobId }] of this.#passed) if (!waits(jobId)) this.#passed.delete(tenant);
+    for (const [key, from] of this.#agedFrom) if (isLongAgo(from, this.#rules)) this.#agedFrom.delete(key);
+    return {
+      turn: this.#turn,
+      ahead: this.#ahead,
+      passed: this.#passed,
+      agedFrom: this.#agedFrom,
+      meanRunMs: this.#meanRunMs,
+    };
+  }
+
+  /** The job's stream is younger by what the job used of its age. */
+  #spendAge(job: PendingJob, ownFrom: number | undefined): void {
+    const key = streamKey(job);
+    const before = this.agedFrom(key);
+    const after = Math.max(before, agedFromAfter(job, ownFrom ?? before, this.#rules));
+    if (after > before) this.#agedFrom.set(key, after);
   }
 
   #cost(lane: Lane): number {

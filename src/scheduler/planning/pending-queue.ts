@@ -43,6 +43,11 @@ export class PendingQueue {
     return this.#jobs.keys();
   }
 
+  /** In no order; those that back off too. */
+  jobs(): Iterable<PendingJob> {
+    return this.#jobs.values();
+  }
+
   /** Puts a job in, or replaces what is known of it. */
   put(job: PendingJob, now: number): void {
     this.#take(job.id);

@@ -12,6 +12,7 @@
  * places come free, and then it. A count, as a bound by age collapses under load.
  */
 import type { Needs } from '../../domain/capabilities.ts';
+import type { PendingJob } from '../../store/jobs.ts';
 import { type SoonFree, SoonWarm } from '../soon-warm.ts';
 import { bestSeat } from './best-seat.ts';
 import { takesPart } from './candidate.ts';
@@ -23,6 +24,7 @@ import type { PendingQueue, Turn } from './pending-queue.ts';
 import type { Assignment, PlanState } from './plan-state.ts';
 import { Reasons } from './reasons.ts';
 import { type Seat, Seats } from './seats.ts';
+import { arrivedBefore } from './streams.ts';
 
 interface Pick {
   readonly goes: Waiting;
@@ -55,6 +57,8 @@ export class Placing {
   readonly #going = new Map<Lane | string, number>();
   /** Lanes that can wait until the next plan. */
   readonly #left = new Set<Lane>();
+  /** By tenant: the first job that waits for a place that is busy. */
+  readonly #waiting = new Map<string, PendingJob>();
   /** Null until somebody asks. */
   #soon: SoonWarm | null = null;
   /** One at a time: a second one would keep a second instance from working. */
@@ -69,7 +73,7 @@ export class Placing {
     this.running = new Map(state.running);
     this.cursor = state.cursor;
     this.#seats = new Seats({ candidates, needsOf, estimates, now });
-    this.#share = new FairShare(state);
+    this.#share = new FairShare({ ...state, now });
     this.reasons = new Reasons(state, this, needsOf);
     this.#mostOvertaking = Math.max(LEAST_OVERTAKING, 2 * candidates.filter(takesPart).length);
     const mayGo = (turn: Turn): boolean => this.#mayGo(turn);
@@ -78,7 +82,7 @@ export class Placing {
   }
 
   shares(): Shares {
-    return this.#share.result();
+    return this.#share.result((jobId) => this.#waits(jobId));
   }
 
   /** Some job of the class does not go. */
@@ -187,6 +191,7 @@ export class Placing {
       isRetry,
       overtakes: overtakes.map((waiting) => waiting.turn.job.id),
     });
+    this.#notePassed(job);
     this.#share.dispatched(goes.turn, isInTurn);
     for (const key of [lane, lane.needsKey]) this.#going.set(key, this.#goingOf(key) + 1);
     this.running.set(tenant, (this.running.get(tenant) ?? 0) + 1);
@@ -199,7 +204,29 @@ export class Placing {
   #mayGo(turn: Turn): boolean {
     const { lane } = turn;
     if (this.#left.has(lane) || this.reasons.holding(lane) !== null) return false;
-    return this.#seats.hasPlaceFor(turn) || (lane.isSuspect && !this.#reserved);
+    if (this.#seats.hasPlaceFor(turn) || (lane.isSuspect && !this.#reserved)) return true;
+    this.#noteWaiting(turn);
+    return false;
+  }
+
+  #noteWaiting({ job, lane }: Turn): void {
+    const known = this.#waiting.get(job.tenant);
+    if (known && arrivedBefore(known, job) < 0) return;
+    if (this.reasons.ofWholeClass(lane.needsKey) === null) this.#waiting.set(job.tenant, job);
+  }
+
+  /** The job goes: one of its tenant that came before, and waits for a place, keeps its turn. */
+  #notePassed(job: PendingJob): void {
+    const waiting = this.#waiting.get(job.tenant);
+    if (!waiting || arrivedBefore(waiting, job) > 0) return;
+    const passed = this.#share.passedOf(job.tenant);
+    if (!passed || !this.#waits(passed.jobId)) this.#share.pass(waiting);
+  }
+
+  /** It waits, and some instance that takes part can run it. */
+  #waits(jobId: string): boolean {
+    const job = this.#state.pending.get(jobId);
+    return job !== undefined && this.reasons.ofWholeClass(job.needsKey) === null;
   }
 
   #goingOf(key: Lane | string): number {

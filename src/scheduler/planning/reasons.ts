@@ -38,7 +38,7 @@ export class Reasons {
   /** Of a lane; null when it merely waits its turn. */
   ofLane(lane: Lane): string | null {
     return (
-      this.#ofWholeClass(lane.needsKey) ??
+      this.ofWholeClass(lane.needsKey) ??
       this.holding(lane) ??
       isolationReason(lane, this.#needsOf(lane.needsKey), this.#state.candidates)
     );
@@ -57,7 +57,7 @@ export class Reasons {
 
   /** Of a class, of which these lanes have a job waiting: a reason only when all of them have one. */
   ofClass(needsKey: string, lanes: Iterable<Lane>): string | null {
-    const whole = this.#ofWholeClass(needsKey);
+    const whole = this.ofWholeClass(needsKey);
     if (whole !== null) return whole;
     const reasons = new Set<string>();
     for (const lane of lanes) {
@@ -69,7 +69,7 @@ export class Reasons {
   }
 
   /** Why no job of the class can start anywhere. */
-  #ofWholeClass(needsKey: string): string | null {
+  ofWholeClass(needsKey: string): string | null {
     // the same for every class when nobody takes part
     const key = this.#samples.length === 0 ? '' : needsKey;
     const known = this.#ofClass.get(key);

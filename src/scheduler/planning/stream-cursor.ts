@@ -1,6 +1,11 @@
-/** Goes along one stream by arrival: its lanes merged, without those that were left out. */
+/**
+ * Goes along one stream by arrival: its lanes merged, without those that were left out. Whoever goes by its age leaves those
+ * behind it younger, as when it is dispatched.
+ */
 import { Heap } from '../../lib/heap.ts';
 import type { PendingJob } from '../../store/jobs.ts';
+import { type Ageing, agedFromAfter, effectivePriority } from './ageing.ts';
+import { type FairShare, isReturned, type Passed } from './fair-share.ts';
 import type { Turn } from './pending-queue.ts';
 import { arrivedBefore, type Line, type Stream } from './streams.ts';
 
@@ -11,17 +16,28 @@ interface Place {
   at: number;
 }
 
+const isBefore = (a: Place, b: Place): boolean => arrivedBefore(a.job, b.job) < 0;
+
 export class StreamCursor {
   readonly tenant: string;
   readonly #lines: readonly Line[];
-  readonly #begun = new Heap<Place>((a, b) => arrivedBefore(a.job, b.job) < 0);
+  readonly #ageing: Ageing;
+  readonly #passed: Passed | undefined;
+  #agedFrom: number;
+  /** Null until the first job is stepped over: most streams are not looked at further. */
+  #begun: Heap<Place> | null = null;
   #nextLine = 0;
-  #head: Turn | null = null;
+  #head: Turn | null;
 
-  constructor({ tenant, lines }: Stream) {
+  constructor({ tenant, key, lines }: Stream, share: FairShare, ageing: Ageing) {
     this.tenant = tenant;
     this.#lines = lines;
-    this.#look();
+    this.#ageing = ageing;
+    this.#passed = share.passedOf(tenant);
+    this.#agedFrom = share.agedFrom(key);
+    const [lane] = lines;
+    const job = lane?.jobs[0];
+    this.#head = lane && job ? { job, lane } : null;
   }
 
   /** The next job; the same until something is passed or left out. */
@@ -29,34 +45,58 @@ export class StreamCursor {
     return this.#head;
   }
 
+  /** The priority that the next job counts as; 0 when there is none. */
+  get level(): number {
+    const job = this.#head?.job;
+    return job ? effectivePriority(job, this.#agedFromOf(job), this.#ageing) : 0;
+  }
+
   /** Steps over the next job. */
   pass(): void {
-    const place = this.#begun.first();
-    const next = place?.lane.jobs[++place.at];
-    if (place && next) {
+    const begun = this.#begin();
+    const place = begun.first();
+    if (!place) return;
+    if (!isReturned(place.job)) {
+      const from = agedFromAfter(place.job, this.#agedFromOf(place.job), this.#ageing);
+      this.#agedFrom = Math.max(this.#agedFrom, from);
+    }
+    const next = place.lane.jobs[++place.at];
+    if (next) {
       place.job = next;
-      this.#begun.sinkFirst();
-    } else this.#begun.removeFirst();
-    this.#look();
+      begun.sinkFirst();
+    } else begun.removeFirst();
+    this.#look(begun);
   }
 
   /** Leaves the lane of the next job out from now on. */
   leaveOut(): void {
-    this.#begun.removeFirst();
-    this.#look();
+    const begun = this.#begin();
+    begun.removeFirst();
+    this.#look(begun);
+  }
+
+  #agedFromOf(job: PendingJob): number {
+    return job.id === this.#passed?.jobId ? this.#passed.agedFrom : this.#agedFrom;
+  }
+
+  #begin(): Heap<Place> {
+    if (this.#begun) return this.#begun;
+    this.#begun = new Heap<Place>(isBefore);
+    this.#look(this.#begun);
+    return this.#begun;
   }
 
   /** Lanes stand by their first jobs: those behind the first one that is later need not be looked at yet. */
-  #look(): void {
+  #look(begun: Heap<Place>): void {
     for (;;) {
       const lane = this.#lines[this.#nextLine];
       const job = lane?.jobs[0];
-      const first = this.#begun.first();
+      const first = begun.first();
       if (!lane || !job || (first && arrivedBefore(first.job, job) < 0)) {
         this.#head = first ? { job: first.job, lane: first.lane } : null;
         return;
       }
-      this.#begun.push({ lane, job, at: 0 });
+      begun.push({ lane, job, at: 0 });
       this.#nextLine++;
     }
   }

@@ -13,6 +13,7 @@ export interface Line extends Lane {
 }
 
 export interface Stream {
+  readonly key: string;
   readonly tenant: string;
   readonly priority: number;
   /** By arrival of the first job. */
@@ -99,7 +100,7 @@ export class Streams {
     const key = streamKey(job);
     const known = this.#streams.get(key);
     if (known) return known;
-    const stream: Stream = { tenant: job.tenant, priority: job.priority, lines: [] };
+    const stream: Stream = { key, tenant: job.tenant, priority: job.priority, lines: [] };
     this.#streams.set(key, stream);
     return stream;
   }
@@ -115,7 +116,8 @@ export class Streams {
   }
 }
 
-function streamKey({ tenant, priority }: PendingJob): string {
+/** Names the stream of the job. */
+export function streamKey({ tenant, priority }: Pick<PendingJob, 'tenant' | 'priority'>): string {
   return `${priority}\n${tenant}`;
 }
 

@@ -44,7 +44,7 @@ function order(jobs: readonly PendingJob[], rules: Partial<OrderRules> = {}): Pe
     const share = new FairShare(all);
     const turn = new OrderWalk(queue.streams(), all).next() as Turn;
     share.dispatched(turn, true);
-    shares = share.result();
+    shares = share.result(() => true);
     served.push(turn.job);
     queue.remove(turn.job.id);
   }
@@ -82,6 +82,57 @@ describe('fair turns between tenants', () => {
       world.finish(() => true);
     }
     expect(world.dispatched.slice(50).map(({ job }) => job.tenant)).toContain('new');
+  });
+
+  const AGEING_MS = 300_000;
+
+  /** `count` plans, one every 20 s, each of which ends what the last one began. */
+  function serve(world: PlanWorld, count: number): void {
+    for (let n = 0; n < count; n++) {
+      world.now += 20_000;
+      world.plan();
+      world.finish(() => true);
+    }
+  }
+
+  it('serve a newcomer at once beside a long queue that has aged', () => {
+    const world = new PlanWorld([{}], () => 0, { ageingMs: AGEING_MS });
+    for (const job of jobsOf('big', 5000, 0)) world.put(job);
+    serve(world, 30);
+    world.put(pendingJob({ id: 'new', tenant: 'small', createdAt: world.now }));
+    serve(world, 2);
+    expect(world.dispatched.slice(30).map(({ job }) => job.tenant)).toContain('small');
+  });
+
+  it('serve a newcomer after a job for each level of age, when who leads has just changed', () => {
+    const world = new PlanWorld([{}], () => 0, { ageingMs: AGEING_MS });
+    world.now = 600_000;
+    for (const job of jobsOf('big', 5000, 0)) world.put(job);
+    world.put(pendingJob({ id: 'new', tenant: 'small', createdAt: world.now }));
+    serve(world, 4);
+    expect(world.dispatched.map(({ job }) => job.tenant)).toContain('small');
+  });
+
+  it('serve a newcomer beside a long queue that has aged when many places are free at once', () => {
+    const world = new PlanWorld([{ capacity: 10 }], () => 0, { ageingMs: AGEING_MS });
+    world.now = 600_000;
+    for (const job of jobsOf('big', 5000, 0)) world.put(job);
+    for (const job of jobsOf('small', 4, world.now)) world.put(job);
+    const tenants = world.plan().map(({ job }) => job.tenant);
+    expect(tenants.filter((tenant) => tenant === 'small')).toHaveLength(4);
+  });
+
+  it('let nothing starve behind jobs of the highest priority that keep coming', () => {
+    const world = new PlanWorld([{}], () => 0, { ageingMs: AGEING_MS });
+    for (const job of jobsOf('low', 5, 0)) world.put({ ...job, priority: 1 });
+    for (let n = 0; n < 400; n++) {
+      for (const which of ['a', 'b'])
+        world.put(pendingJob({ id: `${which}${n}`, tenant: 'high', priority: 10, createdAt: world.now }));
+      serve(world, 1);
+    }
+    // nine levels for the first one, one for each of the others
+    const served = world.dispatched.filter(({ job }) => job.tenant === 'low');
+    expect(served.map(({ at }) => Math.floor(at / AGEING_MS))).toEqual([9, 10, 11, 12, 13]);
   });
 
   it('save nothing up for a tenant that had nothing to run', () => {
@@ -171,7 +222,7 @@ describe('fair turns between tenants', () => {
         const job = pendingJob({ id: `${tenant}${n}`, tenant });
         share.dispatched({ job, lane: laneOf(job) }, true);
       }
-      shares = share.result();
+      shares = share.result(() => true);
     }
     expect(shares.ahead.size).toBeLessThanOrEqual(2);
   });

@@ -1,27 +1,27 @@
 /**
- * Keeps the planner's queue in line with the rows: a hint loads one job. Hints may be lost, so every 2 s the rows are
- * counted, which shows a job that was not announced; every 10 s or more they are read, which shows also that one came and
- * another one went.
+ * Keeps the planner's queue in line with the rows: a hint loads one job. Hints may be lost, so every 2 s the rows that are
+ * not quite new are summed up, in one row however many wait; only where that differs from the queue are they all read.
  */
 import type { Needs } from '../domain/capabilities.ts';
-import { findPendingJobs, type PendingJob, pendingJobs, queueCounts } from '../store/jobs.ts';
+import { findPendingJobs, type PendingJob, pendingJobs } from '../store/jobs.ts';
 import { findNeeds } from '../store/needs.ts';
 import type { Db } from '../store/open.ts';
+import { arrivalMark, waitingSummary } from '../store/waiting-summary.ts';
 import { PendingQueue } from './planning/pending-queue.ts';
 
-const COUNT_EVERY_MS = 2000;
-const RELOAD_EVERY_MS = 10_000;
-/** A long line is read less often, as that costs: a minute between two readings of 12,000 jobs or more. */
-const RELOAD_MS_PER_JOB = 5;
-const RELOAD_AT_LEAST_EVERY_MS = 60_000;
+const CHECK_EVERY_MS = 2000;
+/** A long line is checked less often, as that costs: every 10 s at 100,000 jobs. */
+const CHECK_MS_PER_JOB = 0.1;
+/** What was told of a job that arrived later may still be on its way. */
+const ON_ITS_WAY_MS = 1000;
 
 export class WaitingLine {
   readonly queue = new PendingQueue();
   readonly #db: Db;
   readonly #noted = new Set<string>();
   #needs = new Map<string, Needs>();
-  #countedAt = Number.NEGATIVE_INFINITY;
-  #loadedAt = Number.NEGATIVE_INFINITY;
+  #checkedAt = Number.NEGATIVE_INFINITY;
+  #isTrusted = false;
 
   constructor(db: Db) {
     this.#db = db;
@@ -39,20 +39,19 @@ export class WaitingLine {
 
   /** Messages were lost: read all rows at the next refresh. */
   distrust(): void {
-    this.#loadedAt = Number.NEGATIVE_INFINITY;
+    this.#isTrusted = false;
   }
 
   /** `now` in epoch ms, `tick` in monotonic ms. */
   async refresh(now: number, tick: number): Promise<void> {
     await this.#readNoted(now);
-    if (tick - this.#countedAt >= COUNT_EVERY_MS) {
-      const { pending } = await queueCounts(this.#db);
-      this.#countedAt = tick;
-      if (pending !== this.queue.size) this.distrust();
+    if (tick - this.#checkedAt >= Math.max(CHECK_EVERY_MS, this.queue.size * CHECK_MS_PER_JOB)) {
+      if (!(await this.#isInLine(now - ON_ITS_WAY_MS))) this.distrust();
+      this.#checkedAt = tick;
     }
-    if (tick - this.#loadedAt >= this.#reloadEveryMs()) {
+    if (!this.#isTrusted) {
       // before the read: news that are lost meanwhile are asked for once more
-      this.#loadedAt = tick;
+      this.#isTrusted = true;
       await this.#reload(now).catch((error: unknown) => {
         this.distrust();
         throw error;
@@ -62,8 +61,16 @@ export class WaitingLine {
     await this.#readNeeds();
   }
 
-  #reloadEveryMs(): number {
-    return Math.min(RELOAD_AT_LEAST_EVERY_MS, Math.max(RELOAD_EVERY_MS, this.queue.size * RELOAD_MS_PER_JOB));
+  /** Whether the jobs that arrived until then are those of the rows. */
+  async #isInLine(until: number): Promise<boolean> {
+    const rows = await waitingSummary(this.#db, until);
+    let [count, marks] = [0, 0];
+    for (const { createdAt } of this.queue.jobs()) {
+      if (createdAt > until) continue;
+      count++;
+      marks += arrivalMark(createdAt);
+    }
+    return count === rows.count && marks === rows.marks;
   }
 
   async #readNoted(now: number): Promise<void> {

@@ -11,7 +11,7 @@ const SIZE = {
   smallTenants: 4,
   smallJobs: 3,
   times: 1,
-  jobSeconds: 0.1,
+  jobSeconds: 0.25,
   rivalJobs: 90,
   counted: 32,
   ageMs: null,

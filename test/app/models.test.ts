@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { ended, jobThat, submitGraph, submitting } from '../support/jobs.ts';
-import { type RunningGateway, startGateway } from '../support/running-gateway.ts';
+import { healthyInstances, type RunningGateway, startGateway } from '../support/running-gateway.ts';
 
 const upscale = (model_name: string) => ({
   '1': { class_type: 'EmptyImage', inputs: { width: 64, height: 64, batch_size: 1, color: 0 } },
@@ -66,6 +66,7 @@ describe('models of a fleet', () => {
     });
 
     await instances[1]?.control.crash();
+    await healthyInstances(gateway, 1);
     const { id } = await submitGraph(client, upscale('rare.pth'));
     const waiting = await jobThat(client, id, (job) => job.queue?.blockedBy?.includes('rare.pth') === true);
     expect(waiting.queue?.blockedBy).toBe(

@@ -34,13 +34,40 @@ export function measure(name: string, { label, make }: Setting, scenarios: reado
   };
 }
 
-/** The rival with the setting that is best by the figure that the case is about. */
-export function best({ name, settings }: Rival, { aim, scenarios }: Case): Row {
-  const few = settings.length > 1 ? scenarios.slice(0, 1) : scenarios;
-  const rows = settings.map((setting) => ({ setting, row: measure(name, setting, few) }));
-  const [first] = rows.toSorted((a, b) => badness(a.row, aim) - badness(b.row, aim));
-  if (!first) throw new Error(`${name} has no settings`);
-  return few.length === scenarios.length ? first.row : measure(name, first.setting, scenarios);
+/** Jobs of the list, from its first, that settings are tried on. */
+const TRIED_JOBS = 5000;
+/** On very large fleets only so many settings are tried: the best ones of the fleet before it. */
+const CARRIED_OVER = 4;
+const VERY_LARGE = 1000;
+
+/** Finds the setting of each rival that is best by the figure that the case is about. */
+export class Tuning {
+  /** Of rival and kind of case, best first. */
+  readonly #found = new Map<string, readonly Setting[]>();
+
+  best(rival: Rival, { kind, aim, scenarios }: Case): Row {
+    const key = `${rival.name} ${kind}`;
+    const isLarge = scenarios.some(({ machines }) => machines.length >= VERY_LARGE);
+    const settings = isLarge ? this.#found.get(key)?.slice(0, CARRIED_OVER) : null;
+    const ranked = rank(settings ?? rival.settings, aim, scenarios);
+    this.#found.set(key, ranked);
+    return measure(rival.name, ranked[0] as Setting, scenarios);
+  }
+
+  /** The best one found for a kind of case. */
+  setting({ name, settings }: Rival, kind: string): Setting {
+    return (this.#found.get(`${name} ${kind}`) ?? settings)[0] as Setting;
+  }
+}
+
+/** On the first seed alone. */
+function rank(settings: readonly Setting[], aim: Aim, scenarios: readonly Scenario[]): readonly Setting[] {
+  if (settings.length === 1) return settings;
+  const tried = scenarios.slice(0, 1).map((one) => ({ ...one, jobs: one.jobs.slice(0, TRIED_JOBS) }));
+  return settings
+    .map((setting) => ({ setting, bad: badness(measure('', setting, tried), aim) }))
+    .sort((a, b) => a.bad - b.bad)
+    .map(({ setting }) => setting);
 }
 
 function badness(row: Row, aim: Aim): number {

@@ -32,35 +32,32 @@ export const RIVALS: readonly Rival[] = [
   { name: 'model pressure, swept', settings: pressureSettings() },
 ];
 
+/** Of a wider sweep (four times as many, with longer patience and other weights) those that were best somewhere, or within a few percent. */
 function pressureSettings(): Setting[] {
   const weights = [
-    { label: 'requests', perRequest: 10, perSecond: 0 },
-    { label: '100:1', perRequest: 100, perSecond: 1 },
-    { label: '10:1', perRequest: 10, perSecond: 1 },
-    { label: 'age', perRequest: 0, perSecond: 1 },
+    { weight: 'requests', perRequest: 10, perSecond: 0 },
+    { weight: '10:1', perRequest: 10, perSecond: 1 },
+    { weight: 'age', perRequest: 0, perSecond: 1 },
   ];
-  const ways: readonly Partial<PressureSetting>[] = [
-    { drains: false },
-    { drains: true, victim: 'used longest ago', advantage: 0 },
-    { drains: true, victim: 'least wanted', advantage: 1 },
-    { drains: true, victim: 'least wanted', advantage: 3 },
-  ];
+  const idleOnly = [0, 1500].flatMap((patienceMs) =>
+    [1, Number.POSITIVE_INFINITY].map((loadsAtOnce) => ({
+      way: `idle only, ${loadsAtOnce === 1 ? 'one load' : 'many loads'} at once, ${patienceMs / 1000} s`,
+      ...{ drains: false, patienceMs, loadsAtOnce },
+    })),
+  );
+  const draining = [1, 3].map((advantage) => ({
+    way: `drains the least wanted x${advantage}`,
+    ...{ drains: true, victim: 'least wanted' as const, advantage },
+  }));
   return [0, 1].flatMap((overQueue) =>
-    [1500, 15_000].flatMap((patienceMs) =>
-      ways.flatMap((way) =>
-        weights.map(({ label, ...weight }) => {
-          const setting = { ...SWARM_SETTING, ...way, ...weight, overQueue, patienceMs };
-          return { label: labelOf(setting, label), make: () => modelPressure(setting) };
-        }),
-      ),
+    [...idleOnly, ...draining].flatMap(({ way, ...traits }) =>
+      weights.map(({ weight, ...factors }) => {
+        const setting: PressureSetting = { ...SWARM_SETTING, ...traits, ...factors, overQueue };
+        return {
+          label: `${way}, over-queue ${overQueue}, ${weight}`,
+          make: () => modelPressure(setting),
+        };
+      }),
     ),
   );
-}
-
-function labelOf(
-  { overQueue, patienceMs, drains, victim, advantage }: PressureSetting,
-  weight: string,
-): string {
-  const way = drains ? `drains the ${victim}${advantage ? ` x${advantage}` : ''}` : 'idle only';
-  return `${way}, over-queue ${overQueue}, ${patienceMs / 1000} s, ${weight}`;
 }

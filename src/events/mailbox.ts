@@ -4,7 +4,7 @@
  *
  * Each message has a fate:
  *   conflated   a newer one of the same subject replaces it and takes the newest place, so it never overtakes what was
- *               published before it (progress, preview, place in the queue, instance, queue figures)
+ *               published before it (progress, preview, instance, queue figures)
  *   expendable  dropped, oldest first, when room is needed (previews and the running commentary: node, cached, comfy)
  *   guarded     everything else is never dropped alone: without room the whole mailbox becomes one gap signal
  */
@@ -23,9 +23,7 @@ function subjectOf(message: BusMessage): string | null {
       return `hint:${message.hint}:${message.jobId ?? ''}`;
     case 'job': {
       const { type } = message.change;
-      return type === 'progress' || type === 'preview' || type === 'queue'
-        ? `${type}:${message.jobId}`
-        : null;
+      return type === 'progress' || type === 'preview' ? `${type}:${message.jobId}` : null;
     }
   }
 }

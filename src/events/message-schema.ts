@@ -41,7 +41,6 @@ const jobChange = z.discriminatedUnion('type', [
     data: z.custom<never>((data) => data !== undefined),
   }),
   z.object({ type: z.literal('deleted') }),
-  z.object({ type: z.literal('queue') }),
 ]);
 
 export const messageSchema: z.ZodType<BusMessage> = z.discriminatedUnion('kind', [

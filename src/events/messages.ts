@@ -6,11 +6,7 @@ import type { DurableEvent, LiveEvent } from '../domain/job-event.ts';
 
 export type JobChange =
   /** The row changed: re-read it. */
-  | { readonly type: 'durable'; readonly event: DurableEvent }
-  | LiveEvent
-  | { readonly type: 'deleted' }
-  /** Only its place in the queue changed. */
-  | { readonly type: 'queue' };
+  { readonly type: 'durable'; readonly event: DurableEvent } | LiveEvent | { readonly type: 'deleted' };
 
 export interface JobMessage {
   readonly kind: 'job';

@@ -14,7 +14,6 @@ const messages: readonly BusMessage[] = [
   job('a', 1, { type: 'cached', nodes: ['1'] }),
   job('a', 1, { type: 'comfy', messageType: 'x', data: { deep: [[{ a: null }]] } }),
   job('a', 1, { type: 'deleted' }),
-  job('a', 1, { type: 'queue' }),
   { kind: 'instance', instanceId: 'gpu', at: 5 },
   { kind: 'queue', at: 6 },
   hint('job-queued', 'a'),

@@ -35,12 +35,11 @@ describe('Mailbox', () => {
     expect(drain(filled(8, messages))).toEqual(messages);
   });
 
-  it('says once that an instance, the queue, a place in the queue or a hint is news', () => {
+  it('says once that an instance, the queue or a hint is news', () => {
     const news: BusMessage[] = [
       { kind: 'instance', instanceId: 'x', at: 1 },
       { kind: 'instance', instanceId: 'y', at: 1 },
       { kind: 'queue', at: 1 },
-      job('a', 1, { type: 'queue' }),
       hint('cancel-asked', 'a'),
       hint('cancel-asked', 'b'),
       hint('instances-changed'),
@@ -81,7 +80,7 @@ describe('Mailbox', () => {
 });
 
 const anyJob = fc.constantFrom('a', 'b', 'c');
-const anyChange = fc.constantFrom('durable', 'progress', 'preview', 'node', 'queue', 'deleted', 'instance');
+const anyChange = fc.constantFrom('durable', 'progress', 'preview', 'node', 'deleted', 'instance');
 const anyStep = fc.oneof(
   { weight: 4, arbitrary: fc.record({ jobId: anyJob, change: anyChange }) },
   { weight: 1, arbitrary: fc.constant('take' as const) },
@@ -93,7 +92,6 @@ function numbered(jobId: string, change: string, n: number): BusMessage {
   if (change === 'progress') return progress(jobId, n, n);
   if (change === 'preview') return { ...preview(jobId, n), seq: n };
   if (change === 'node') return { ...commentary(jobId, `${n}`), seq: n };
-  if (change === 'queue') return job(jobId, n, { type: 'queue' });
   if (change === 'deleted') return job(jobId, n, { type: 'deleted' });
   return { kind: 'instance', instanceId: jobId, at: n };
 }

@@ -71,7 +71,7 @@ class EventFollower {
 
   async #hear(signal: BusSignal): Promise<boolean> {
     if (signal.kind === 'gap') return (await this.#replay()) && (await this.#exists());
-    if (signal.kind !== 'job' || signal.change.type === 'queue') return true;
+    if (signal.kind !== 'job') return true;
     if (signal.change.type === 'deleted') return false;
     if (signal.change.type === 'durable') return this.#hearKept(signal);
     // Live news that overtook its kept event waits for it.

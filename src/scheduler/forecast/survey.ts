@@ -12,6 +12,7 @@ import { Loop } from '../../lib/loop.ts';
 import type { Service } from '../../lib/service.ts';
 import { type OrderRules, OrderWalk } from '../planning/order-walk.ts';
 import type { PendingQueue, Turn } from '../planning/pending-queue.ts';
+import type { Stream } from '../planning/streams.ts';
 import { Forecast, type ForecastState } from './forecast.ts';
 import { StreamMarks } from './stream-marks.ts';
 
@@ -85,13 +86,12 @@ export class Surveyor implements Service {
     const isWhole =
       isShort || tick - this.#wholeAt >= Math.max(LEAST_PAUSE_MS, queue.size * PAUSE_MS_PER_JOB);
     this.#sliceAt = tick;
+    const streams = isWhole && !isShort ? await this.#frozenStreams(signal) : queue.streams();
     const state = look();
-    const walk = new OrderWalk(isWhole && !isShort ? queue.frozenStreams() : queue.streams(), {
-      ...state,
-      now,
-    });
+    const walk = new OrderWalk(streams, { ...state, now });
     // what is not frozen is read before anything can change
     const turns = firstOf(walk, FRONT);
+    await this.#breathe(signal);
     const forecast = new Forecast({ ...state, now });
     const marks = new StreamMarks(queue.size);
     const front: [string, number | null][] = [];
@@ -105,6 +105,15 @@ export class Surveyor implements Service {
       this.#whole = { streams: marks.streams(), stranded: marks.stranded(), drainedAt: forecast.doneAt };
     }
     return { at: now, front, ...this.#whole };
+  }
+
+  async #frozenStreams(signal: AbortSignal): Promise<Stream[]> {
+    const streams: Stream[] = [];
+    for (const stream of this.#parts.queue.frozenStreams()) {
+      streams.push(stream);
+      await this.#breathe(signal);
+    }
+    return streams;
   }
 
   async #walkOn(walk: OrderWalk, forecast: Forecast, marks: StreamMarks, signal: AbortSignal): Promise<void> {

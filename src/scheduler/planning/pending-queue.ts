@@ -112,9 +112,9 @@ export class PendingQueue {
     return this.#streams.all();
   }
 
-  /** The same, but as they are now, whoever comes and goes. */
-  frozenStreams(): Stream[] {
-    return this.#streams.copy();
+  /** The same, but each as it is when it is asked for, whoever comes and goes later. */
+  frozenStreams(): Iterable<Stream> {
+    return this.#streams.copies();
   }
 
   /** Lanes that have a due job waiting. */

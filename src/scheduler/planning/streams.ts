@@ -41,12 +41,11 @@ export class Streams {
     return this.#streams.values();
   }
 
-  /** A copy that stays as it is, for whoever walks over it while others come and go. */
-  copy(): Stream[] {
-    return [...this.#streams.values()].map((stream) => ({
-      ...stream,
-      lines: stream.lines.map((line) => ({ ...line, jobs: [...line.jobs] })),
-    }));
+  /** Copies that stay as they are, for whoever walks over them while others come and go: each as it is when it is asked for. */
+  *copies(): Generator<Stream, void> {
+    for (const stream of this.#streams.values()) {
+      yield { ...stream, lines: stream.lines.map((line) => ({ ...line, jobs: line.jobs.slice() })) };
+    }
   }
 
   lines(): Line[] {

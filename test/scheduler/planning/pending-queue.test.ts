@@ -123,10 +123,10 @@ describe('the queue of waiting jobs', () => {
     expect(queue.overtaken('a')).toBe(0);
   });
 
-  it('gives a copy of its streams that stays as it was', () => {
+  it('gives copies of its streams that stay as they were', () => {
     const queue = new PendingQueue();
     for (const id of ['a', 'b']) queue.put(pendingJob({ id }), NOW);
-    const frozen = queue.frozenStreams();
+    const frozen = [...queue.frozenStreams()];
     queue.remove('a');
     queue.put(pendingJob({ id: 'c', tenant: 'other' }), NOW);
     const walk = new OrderWalk(frozen, PLAIN_ORDER);

@@ -5,9 +5,8 @@
  * its tenant on and not the turn, else newcomers would start behind everybody. A tenant that had nothing to run saves
  * nothing up. What was run at a high priority counts at a low one too, as shares are shares of the fleet.
  *
- * A tenant's job that waits for a busy place it needs, while later jobs of the tenant run elsewhere, keeps the turn and the
- * age that it had when it was first passed so; one job of a tenant at a time. Else the tenant's turn would lie ahead for
- * ever where others want the same place, and the job would starve.
+ * A job whose turn has come, but whose places are all busy, keeps that turn and its age, one job of a stream at a time:
+ * else both would move on with what runs elsewhere, and it would starve behind others that want the same places.
  *
  * A cost is the job's expected run time beside that of the average job, so that shares are shares of GPU time; 1 while
  * nothing is known. What a tenant is ahead is kept as a cost: a weight may change at any moment.
@@ -26,10 +25,10 @@ interface Ahead {
   readonly cost: number;
 }
 
-/** A job that waits for a place while later ones of its tenant run elsewhere. */
-export interface Passed {
+/** Of a job that found the places busy that it could go to. */
+export interface KeptTurn {
   readonly jobId: string;
-  /** Where it starts, and from when its age counts: as they were when it was first passed. */
+  /** Where it starts, and from when its age counts: as they were then. */
   readonly start: number;
   readonly agedFrom: number;
 }
@@ -39,8 +38,8 @@ export interface Shares {
   readonly turn: number;
   /** By tenant; absent means not ahead of anybody. */
   readonly ahead: ReadonlyMap<string, Ahead>;
-  /** By tenant. */
-  readonly passed: ReadonlyMap<string, Passed>;
+  /** By key of the stream. */
+  readonly kept: ReadonlyMap<string, KeptTurn>;
   /** By key of the stream: from when the age of its jobs counts (epoch ms); absent means from when each came. */
   readonly agedFrom: ReadonlyMap<string, number>;
   /** Of the jobs dispatched of late, in ms; null while nothing is known. */
@@ -50,7 +49,7 @@ export interface Shares {
 export const EVEN_SHARES: Shares = {
   turn: 0,
   ahead: new Map(),
-  passed: new Map(),
+  kept: new Map(),
   agedFrom: new Map(),
   meanRunMs: null,
 };
@@ -72,7 +71,7 @@ const MEAN_STEP = 0.02;
 export class FairShare {
   readonly #rules: ShareRules;
   readonly #ahead: Map<string, Ahead>;
-  readonly #passed: Map<string, Passed>;
+  readonly #kept: Map<string, KeptTurn>;
   readonly #agedFrom: Map<string, number>;
   /** Costs are asked for again and again while one plan is made. */
   readonly #costs = new Map<Lane, number>();
@@ -80,10 +79,10 @@ export class FairShare {
   #meanRunMs: number | null;
 
   constructor(rules: ShareRules) {
-    const { turn, ahead, passed, agedFrom, meanRunMs } = rules.shares;
+    const { turn, ahead, kept, agedFrom, meanRunMs } = rules.shares;
     this.#rules = rules;
     this.#ahead = new Map(ahead);
-    this.#passed = new Map(passed);
+    this.#kept = new Map(kept);
     this.#agedFrom = new Map(agedFrom);
     this.#turn = turn;
     this.#meanRunMs = meanRunMs;
@@ -93,12 +92,12 @@ export class FairShare {
     return this.#turn;
   }
 
-  /** The tenant's job that keeps an earlier turn. */
-  passedOf(tenant: string): Passed | undefined {
-    return this.#passed.get(tenant);
+  /** The turn that a job of the stream keeps. */
+  keptOf(key: string): KeptTurn | undefined {
+    return this.#kept.get(key);
   }
 
-  /** From when the age of the stream's jobs counts (epoch ms), that of one that was passed left aside. */
+  /** From when the age of the stream's jobs counts (epoch ms), that of one that keeps its turn left aside. */
   agedFrom(key: string): number {
     return this.#agedFrom.get(key) ?? 0;
   }
@@ -114,25 +113,26 @@ export class FairShare {
     return isReturned(job) ? 0 : this.#cost(lane) / this.#weight(lane.tenant);
   }
 
-  /** The job waits on, while later ones of its tenant go. */
-  pass(job: PendingJob): void {
+  /** The job keeps its turn and age. */
+  keep(job: PendingJob): void {
     const key = streamKey(job);
     const [start, agedFrom] = [this.startOf(job.tenant), this.agedFrom(key)];
-    this.#passed.set(job.tenant, { jobId: job.id, start, agedFrom });
+    this.#kept.set(key, { jobId: job.id, start, agedFrom });
   }
 
   /** `isInTurn`: no other job was before it that could have gone. */
   dispatched({ job, lane }: Turn, isInTurn: boolean): void {
-    const passed = this.#passed.get(job.tenant);
-    const wasPassed = passed?.jobId === job.id;
-    if (wasPassed) this.#passed.delete(job.tenant);
+    const key = streamKey(job);
+    const kept = this.#kept.get(key);
+    const wasKept = kept?.jobId === job.id;
+    if (wasKept) this.#kept.delete(key);
     if (isReturned(job)) return;
     const { tenant } = lane;
     const start = this.startOf(tenant);
-    if (isInTurn) this.#turn = wasPassed ? Math.max(this.#turn, Math.min(start, passed.start)) : start;
+    if (isInTurn) this.#turn = wasKept ? Math.max(this.#turn, Math.min(start, kept.start)) : start;
     const owed = (start - this.#turn) * this.#weight(tenant);
     this.#ahead.set(tenant, { at: this.#turn, cost: owed + this.#cost(lane) });
-    this.#spendAge(job, wasPassed ? passed.agedFrom : undefined);
+    this.#spendAge(job, wasKept ? kept.agedFrom : undefined);
     const runMs = this.#rules.estimates.runMs(lane);
     if (runMs !== null) this.#meanRunMs = runMs * MEAN_STEP + (this.#meanRunMs ?? runMs) * (1 - MEAN_STEP);
   }
@@ -141,12 +141,12 @@ export class FairShare {
   result(waits: (jobId: string) => boolean): Shares {
     for (const tenant of this.#ahead.keys())
       if (this.startOf(tenant) <= this.#turn) this.#ahead.delete(tenant);
-    for (const [tenant, { jobId }] of this.#passed) if (!waits(jobId)) this.#passed.delete(tenant);
+    for (const [key, { jobId }] of this.#kept) if (!waits(jobId)) this.#kept.delete(key);
     for (const [key, from] of this.#agedFrom) if (isLongAgo(from, this.#rules)) this.#agedFrom.delete(key);
     return {
       turn: this.#turn,
       ahead: this.#ahead,
-      passed: this.#passed,
+      kept: this.#kept,
       agedFrom: this.#agedFrom,
       meanRunMs: this.#meanRunMs,
     };

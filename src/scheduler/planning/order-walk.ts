@@ -111,15 +111,13 @@ export class OrderWalk {
     }
     if (!first) return false;
     front.head = first;
-    front.start = this.#startOf(first, front.course);
+    front.start = this.#startOf(front);
     return true;
   }
 
-  #startOf({ job }: Turn, { start }: Course): number {
-    if (isReturned(job)) return this.#turn;
-    const passed = this.#share.passedOf(job.tenant);
-    const own = Math.max(this.#turn, start);
-    return passed?.jobId === job.id ? Math.min(own, passed.start) : own;
+  #startOf({ head, course, cursor }: Front): number {
+    if (isReturned(head.job)) return this.#turn;
+    return Math.min(Math.max(this.#turn, course.start), cursor.keptStart);
   }
 
   /** Keeps the stream for the level of its first job. */

@@ -12,7 +12,6 @@
  * places come free, and then it. A count, as a bound by age collapses under load.
  */
 import type { Needs } from '../../domain/capabilities.ts';
-import type { PendingJob } from '../../store/jobs.ts';
 import { type SoonFree, SoonWarm } from '../soon-warm.ts';
 import { bestSeat } from './best-seat.ts';
 import { takesPart } from './candidate.ts';
@@ -24,7 +23,7 @@ import type { PendingQueue, Turn } from './pending-queue.ts';
 import type { Assignment, PlanState } from './plan-state.ts';
 import { Reasons } from './reasons.ts';
 import { type Seat, Seats } from './seats.ts';
-import { arrivedBefore } from './streams.ts';
+import { streamKey } from './streams.ts';
 
 interface Pick {
   readonly goes: Waiting;
@@ -57,8 +56,6 @@ export class Placing {
   readonly #going = new Map<Lane | string, number>();
   /** Lanes that can wait until the next plan. */
   readonly #left = new Set<Lane>();
-  /** By tenant: the first job that waits for a place that is busy. */
-  readonly #waiting = new Map<string, PendingJob>();
   /** Null until somebody asks. */
   #soon: SoonWarm | null = null;
   /** One at a time: a second one would keep a second instance from working. */
@@ -191,7 +188,6 @@ export class Placing {
       isRetry,
       overtakes: overtakes.map((waiting) => waiting.turn.job.id),
     });
-    this.#notePassed(job);
     this.#share.dispatched(goes.turn, isInTurn);
     for (const key of [lane, lane.needsKey]) this.#going.set(key, this.#goingOf(key) + 1);
     this.running.set(tenant, (this.running.get(tenant) ?? 0) + 1);
@@ -205,22 +201,15 @@ export class Placing {
     const { lane } = turn;
     if (this.#left.has(lane) || this.reasons.holding(lane) !== null) return false;
     if (this.#seats.hasPlaceFor(turn) || (lane.isSuspect && !this.#reserved)) return true;
-    this.#noteWaiting(turn);
+    this.#keepTurn(turn);
     return false;
   }
 
-  #noteWaiting({ job, lane }: Turn): void {
-    const known = this.#waiting.get(job.tenant);
-    if (known && arrivedBefore(known, job) < 0) return;
-    if (this.reasons.ofWholeClass(lane.needsKey) === null) this.#waiting.set(job.tenant, job);
-  }
-
-  /** The job goes: one of its tenant that came before, and waits for a place, keeps its turn. */
-  #notePassed(job: PendingJob): void {
-    const waiting = this.#waiting.get(job.tenant);
-    if (!waiting || arrivedBefore(waiting, job) > 0) return;
-    const passed = this.#share.passedOf(job.tenant);
-    if (!passed || !this.#waits(passed.jobId)) this.#share.pass(waiting);
+  /** Its turn has come, but the places that it could go to are busy: it keeps that turn, one job of a stream at a time. */
+  #keepTurn({ job }: Turn): void {
+    const kept = this.#share.keptOf(streamKey(job));
+    if (kept && this.#waits(kept.jobId)) return;
+    if (this.reasons.ofWholeClass(job.needsKey) === null) this.#share.keep(job);
   }
 
   /** It waits, and some instance that takes part can run it. */

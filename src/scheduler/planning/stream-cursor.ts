@@ -5,7 +5,7 @@
 import { Heap } from '../../lib/heap.ts';
 import type { PendingJob } from '../../store/jobs.ts';
 import { type Ageing, agedFromAfter, effectivePriority } from './ageing.ts';
-import { type FairShare, isReturned, type Passed } from './fair-share.ts';
+import { type FairShare, isReturned, type KeptTurn } from './fair-share.ts';
 import type { Turn } from './pending-queue.ts';
 import { arrivedBefore, type Line, type Stream } from './streams.ts';
 
@@ -22,7 +22,7 @@ export class StreamCursor {
   readonly tenant: string;
   readonly #lines: readonly Line[];
   readonly #ageing: Ageing;
-  readonly #passed: Passed | undefined;
+  readonly #kept: KeptTurn | undefined;
   #agedFrom: number;
   /** Null until the first job is stepped over: most streams are not looked at further. */
   #begun: Heap<Place> | null = null;
@@ -33,7 +33,7 @@ export class StreamCursor {
     this.tenant = tenant;
     this.#lines = lines;
     this.#ageing = ageing;
-    this.#passed = share.passedOf(tenant);
+    this.#kept = share.keptOf(key);
     this.#agedFrom = share.agedFrom(key);
     const [lane] = lines;
     const job = lane?.jobs[0];
@@ -49,6 +49,12 @@ export class StreamCursor {
   get level(): number {
     const job = this.#head?.job;
     return job ? effectivePriority(job, this.#agedFromOf(job), this.#ageing) : 0;
+  }
+
+  /** Where the next job starts at the latest, whatever its tenant's turn: it keeps an earlier one. */
+  get keptStart(): number {
+    const kept = this.#kept;
+    return kept && kept.jobId === this.#head?.job.id ? kept.start : Number.POSITIVE_INFINITY;
   }
 
   /** Steps over the next job. */
@@ -76,7 +82,7 @@ export class StreamCursor {
   }
 
   #agedFromOf(job: PendingJob): number {
-    return job.id === this.#passed?.jobId ? this.#passed.agedFrom : this.#agedFrom;
+    return job.id === this.#kept?.jobId ? this.#kept.agedFrom : this.#agedFrom;
   }
 
   #begin(): Heap<Place> {

@@ -21,12 +21,14 @@ const NEEDS = new Map<string, Needs>([
   ['bc', { nodeTypes: [], models: ['b', 'c'] }],
 ]);
 const ESTIMATES: Estimates = { runMs: () => 3 * STEP_MS, loadMs: () => STEP_MS };
-const having = (models: readonly string[]) => ({
+const listing = (models: readonly string[]) => ({
   nodeTypes: [],
   models: models.map((name) => ({ kind: 'checkpoints', name })),
 });
 /** The first has everything, so that every job can be served. */
-const INVENTORIES = [having(MODELS), having(['a']), having(['b', 'c'])];
+const INVENTORIES = [listing(MODELS), listing(['a']), listing(['b', 'c'])];
+const having = (...models: string[]) => ({ capacity: 1 as const, inventory: listing(models) });
+const everything = having(...MODELS);
 
 const instances = fc
   .array(fc.record({ capacity: fc.constantFrom(1, 1, 2), kind: fc.nat(2) }), { minLength: 1, maxLength: 4 })
@@ -219,7 +221,28 @@ describe('a job of low priority whose model is nowhere in memory', () => {
           expect(round).toBeLessThan(400);
         }
       }),
-      { numRuns: 50 },
+      {
+        numRuns: 50,
+        // the turn moved on with what its own tenant ran elsewhere; and so did the age of its stream
+        examples: [
+          [
+            [everything, having('a'), everything],
+            [
+              { tenant: 't3', priority: 1, needsKey: 'none' },
+              { tenant: 'mine', priority: 9, needsKey: 'bc' },
+              { tenant: 't3', priority: 10, needsKey: 'bc' },
+            ],
+          ],
+          [
+            [everything, having('a')],
+            [
+              { tenant: 'mine', priority: 10, needsKey: 'b' },
+              { tenant: 'mine', priority: 1, needsKey: 'none' },
+              { tenant: 'mine', priority: 9, needsKey: 'none' },
+            ],
+          ],
+        ],
+      },
     );
   });
 });

@@ -86,11 +86,12 @@ export class Surveyor implements Service {
     const isWhole =
       isShort || tick - this.#wholeAt >= Math.max(LEAST_PAUSE_MS, queue.size * PAUSE_MS_PER_JOB);
     this.#sliceAt = tick;
-    const streams = isWhole && !isShort ? await this.#frozenStreams(signal) : queue.streams();
+    const isFrozen = isWhole && !isShort;
+    const streams = isFrozen ? await this.#frozenStreams(signal) : queue.streams();
     const state = look();
     const walk = new OrderWalk(streams, { ...state, now });
     // what is not frozen is read before anything can change
-    const turns = firstOf(walk, FRONT);
+    const turns = isFrozen ? firstOf(walk, FRONT) : [...firstOf(walk, FRONT)];
     await this.#breathe(signal);
     const forecast = new Forecast({ ...state, now });
     const marks = new StreamMarks(queue.size);
@@ -101,7 +102,7 @@ export class Surveyor implements Service {
     }
     if (isWhole) {
       this.#wholeAt = tick;
-      if (turns.length === FRONT) await this.#walkOn(walk, forecast, marks, signal);
+      if (front.length === FRONT) await this.#walkOn(walk, forecast, marks, signal);
       this.#whole = { streams: marks.streams(), stranded: marks.stranded(), drainedAt: forecast.doneAt };
     }
     return { at: now, front, ...this.#whole };
@@ -136,10 +137,12 @@ export class Surveyor implements Service {
   }
 }
 
-function firstOf(walk: OrderWalk, most: number): Turn[] {
-  const turns: Turn[] = [];
-  for (let turn = walk.next(); turn; turn = turns.length < most ? walk.next() : null) turns.push(turn);
-  return turns;
+function* firstOf(walk: OrderWalk, most: number): Generator<Turn, void> {
+  for (let count = 0; count < most; count++) {
+    const turn = walk.next();
+    if (!turn) return;
+    yield turn;
+  }
 }
 
 function note({ job, lane }: Turn, forecast: Forecast, marks: StreamMarks): number | null {

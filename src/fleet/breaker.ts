@@ -41,7 +41,7 @@ export interface BreakerRecord {
   readonly soft: boolean;
   /** CLOSED only because the fleet could not spare it: what spoke against it, until a canary has answered. */
   readonly doubt: string | null;
-  /** Jobs that must succeed before it is used like any other again; 0 for one that is. */
+  /** Jobs that must succeed before it is used like any other again, unless much time passes; 0 for one that is. */
   readonly trial: number;
   /** Faults since the last success. */
   readonly strikes: number;
@@ -74,6 +74,8 @@ export const LONGEST_OPEN_MS = 600_000;
 const JITTER = 0.2;
 const FORGIVEN_AFTER_MS = 600_000;
 const TRIAL_JOBS = 3;
+/** It may never be given a job that succeeds: nobody sends any, or they last for hours. */
+const LONGEST_TRIAL_MS = 600_000;
 
 /** What an earlier process said of it: one that was put aside is tried first. */
 export function initialBreaker(stored: BreakerState, now: number): BreakerRecord {
@@ -125,6 +127,11 @@ export function nextBreaker(
 /** Its next canary decides something. */
 export function isTested({ state, doubt }: BreakerRecord): boolean {
   return state === 'HALF_OPEN' || doubt !== null;
+}
+
+/** It was put aside until lately, and is used with care. */
+export function isOnTrial({ trial, since }: BreakerRecord, now: number): boolean {
+  return trial > 0 && now - since < LONGEST_TRIAL_MS;
 }
 
 function afterQuickFailure(

@@ -13,6 +13,7 @@ import {
   type BreakerTuning,
   type Experience,
   initialBreaker,
+  isOnTrial,
   isTested,
   nextBreaker,
   remarkOn,
@@ -70,9 +71,9 @@ export class Guard implements Service {
     return remarkOn(this.#record);
   }
 
-  /** It was put aside until lately: it is used with care until some jobs have succeeded. */
+  /** It was put aside until lately: it is used with care until some jobs have succeeded, or for a while. */
   get isOnTrial(): boolean {
-    return this.#record.trial > 0;
+    return isOnTrial(this.#record, this.#options.clock.monotonic());
   }
 
   /** How it counts when others are to be put aside. */

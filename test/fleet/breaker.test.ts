@@ -5,6 +5,7 @@ import {
   type BreakerRecord,
   type BreakerTuning,
   initialBreaker,
+  isOnTrial,
   isTested,
   LONGEST_OPEN_MS,
   nextBreaker,
@@ -114,6 +115,12 @@ describe('the breaker', () => {
     // not at its first start, and not when it was never put aside
     expect([fresh.trial, told(fresh, [success, passed]).trial]).toEqual([0, 0]);
     expect(told(fresh, [quick('a'), quick('b'), passed], { spare: false }).trial).toBe(0);
+  });
+
+  it('is used like any other ten minutes after it was taken back, though no job has succeeded on it', () => {
+    const back = told(fresh, [fault, passed], { now: 5000 });
+    expect([5000, 604_999, 605_000].map((now) => isOnTrial(back, now))).toEqual([true, true, false]);
+    expect(isOnTrial(fresh, 0)).toBe(false);
   });
 
   it('waits twice as long each time, and forgives after ten healthy minutes', () => {

@@ -2,7 +2,7 @@
 
 import { ejection, neededBack } from './ejections.ts';
 import type { Member } from './member.ts';
-import { Panic, type PanicParts } from './panic.ts';
+import { Panic, type PanicParts, type Source } from './panic.ts';
 
 export interface EjectionCapParts extends PanicParts {
   readonly members: () => readonly Pick<Member, 'standing' | 'needed'>[];
@@ -22,10 +22,10 @@ export class EjectionCap {
     return this.#panic.isOn;
   }
 
-  /** The instance may be put aside for what jobs say of it. */
-  maySpare(id: string): boolean {
+  /** The instance may be put aside for what jobs say of it, of this source the last of them. */
+  maySpare(id: string, source: Source): boolean {
     const answer = ejection(this.#standings(), id);
-    if (answer === 'refused') this.#panic.seen();
+    if (answer === 'refused') this.#panic.seen(source);
     return answer === 'granted';
   }
 

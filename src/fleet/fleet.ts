@@ -213,7 +213,7 @@ class InstanceFleet implements Fleet {
       useSocket: config.comfyuiWebsocket,
       breaker: { threshold: config.breakerThreshold, openMs: config.breakerOpenMs },
       canaryTimeoutMs: config.canaryTimeoutMs,
-      spare: () => this.#cap.maySpare(instance.id),
+      spare: (source) => this.#cap.maySpare(instance.id, source),
       events: this.#events(),
       mayAct: () => this.#mayAct(),
     });

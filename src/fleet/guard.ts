@@ -22,6 +22,7 @@ import { type CanaryOutcome, runCanary } from './canary.ts';
 import { canaryGraph } from './canary-graph.ts';
 import type { Standing } from './ejections.ts';
 import { canaryTag } from './ownership.ts';
+import type { Source } from './panic.ts';
 
 export interface GuardOptions {
   /** As the row says it. */
@@ -41,7 +42,7 @@ export interface GuardOptions {
   /** Null until its lists are read. */
   readonly nodeTypes: () => readonly string[] | null;
   /** The fleet can spare it; asked only when it is about to be put aside for what jobs say of it. */
-  readonly spare: () => boolean;
+  readonly spare: (source: Source) => boolean;
   /** What it says of itself here is something else now. */
   readonly onChange: () => void;
 }
@@ -87,8 +88,8 @@ export class Guard implements Service {
     return this.#canary?.promptId ?? null;
   }
 
-  experienced(experience: Experience): void {
-    this.#take(experience);
+  experienced(experience: Experience, source: Source): void {
+    this.#take(experience, () => this.#options.spare(source));
   }
 
   /** The fleet cannot do without it any more, if it is only jobs that speak against it. */
@@ -118,8 +119,9 @@ export class Guard implements Service {
     await this.#canary?.done;
   }
 
-  #take(event: BreakerEvent): void {
-    const { clock, random, spare, breaker, logger, onChange } = this.#options;
+  /** Nothing but an experience asks whether the fleet can spare it. */
+  #take(event: BreakerEvent, spare = (): boolean => false): void {
+    const { clock, random, breaker, logger, onChange } = this.#options;
     const before = this.#record;
     const after = nextBreaker(before, event, { now: clock.monotonic(), spare, random }, breaker);
     this.#record = after;

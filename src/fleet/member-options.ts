@@ -11,6 +11,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { Store } from '../store/open.ts';
 import type { BreakerTuning } from './breaker.ts';
 import type { Comeback } from './life-signs.ts';
+import type { Source } from './panic.ts';
 
 export interface MemberOptions {
   readonly instance: Instance;
@@ -35,7 +36,7 @@ export interface MemberOptions {
   readonly breaker: BreakerTuning;
   readonly canaryTimeoutMs: number;
   /** The fleet can spare this instance; asked only when it is about to be put aside for what jobs say of it. */
-  readonly spare: () => boolean;
+  readonly spare: (source: Source) => boolean;
   readonly events: MemberEvents;
   /** This process leads; while it does not, nothing is changed on the instance, only asked. */
   readonly mayAct: () => boolean;

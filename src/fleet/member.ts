@@ -16,6 +16,7 @@ import type { InstanceState } from './instance-state.ts';
 import { LifeSigns } from './life-signs.ts';
 import type { MemberOptions } from './member-options.ts';
 import { isOurs } from './ownership.ts';
+import type { Source } from './panic.ts';
 import { type Probe, Prober } from './prober.ts';
 
 export class Member implements Service {
@@ -144,9 +145,9 @@ export class Member implements Service {
     this.#hearing.expectStatus(postedAt);
   }
 
-  /** What a job experienced here: decides whether others follow. */
-  experienced(experience: Experience): void {
-    this.#guard.experienced(experience);
+  /** What a job of this source experienced here: decides whether others follow. */
+  experienced(experience: Experience, source: Source): void {
+    this.#guard.experienced(experience, source);
   }
 
   /** The fleet cannot do without it any more, if it is only jobs that speak against it. */

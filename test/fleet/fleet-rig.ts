@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { onTestFinished } from 'vitest';
 import { MemoryBus } from '../../src/events/memory-bus.ts';
 import { createFleet, type Fleet, type FleetOptions } from '../../src/fleet/fleet.ts';
+import type { Source } from '../../src/fleet/panic.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/simulator/simulator.ts';
@@ -19,6 +20,9 @@ export async function tempStore(): Promise<TempStore> {
   onTestFinished(() => temp.close());
   return temp;
 }
+
+/** Whose job it was, where that does not matter. */
+export const SOURCE: Source = { tenant: 'acme', workflow: 'txt2img', needsKey: 'n' };
 
 export interface FleetDifferences extends Partial<Omit<FleetOptions, 'config'>> {
   readonly bus?: MemoryBus;

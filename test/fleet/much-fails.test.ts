@@ -3,7 +3,7 @@ import type { Fleet } from '../../src/fleet/fleet.ts';
 import { PANIC_SETTING } from '../../src/fleet/panic.ts';
 import { findSetting } from '../../src/store/settings.ts';
 import { eventually } from '../support/eventually.ts';
-import { simulator, startFleet, tempStore } from './fleet-rig.ts';
+import { SOURCE, simulator, startFleet, tempStore } from './fleet-rig.ts';
 
 const states = (fleet: Fleet) => fleet.instances().map((one) => one.breaker);
 const aside = (fleet: Fleet): number => states(fleet).filter((state) => state !== 'CLOSED').length;
@@ -24,9 +24,12 @@ async function fourUndecided() {
 
 let jobs = 0;
 
-function failTwice(fleet: Fleet, index: number): void {
+function failTwice(fleet: Fleet, index: number, tenant = `tenant ${index}`): void {
+  const source = { tenant, workflow: 'txt2img', needsKey: 'n' };
   for (let n = 0; n < 2; n++) {
-    fleet.members()[index]?.experienced({ kind: 'quick-failure', jobId: `${jobs++}`, reason: 'ValueError' });
+    fleet
+      .members()
+      [index]?.experienced({ kind: 'quick-failure', jobId: `${jobs++}`, reason: 'ValueError' }, source);
   }
 }
 
@@ -44,8 +47,16 @@ describe('a fleet on which jobs fail everywhere', () => {
     expect(fleet.instances()[3]?.instance.lastError).toMatch(/^still used, as too many are put aside/);
     await eventually(async () => (await findSetting(temp.store.db, PANIC_SETTING)) !== null);
     // what is certain is not capped
-    fleet.members()[3]?.experienced({ kind: 'fault', reason: 'it crashed' });
+    fleet.members()[3]?.experienced({ kind: 'fault', reason: 'it crashed' }, SOURCE);
     expect(aside(fleet)).toBe(3);
+  });
+
+  it('is in no panic while only the jobs of one kind and tenant fail', async () => {
+    const { fleet } = await fourUndecided();
+    for (const index of [0, 1, 2, 3]) failTwice(fleet, index, 'acme');
+    expect([aside(fleet), fleet.isPanic]).toEqual([2, false]);
+    failTwice(fleet, 3, 'umbrella');
+    expect(fleet.isPanic).toBe(true);
   });
 
   it('takes back one that is aside when the others go away', async () => {
@@ -61,7 +72,7 @@ describe('a fleet on which jobs fail everywhere', () => {
 
   it('begins a new term without what an earlier one said', async () => {
     const { fleet, temp } = await fourUndecided();
-    for (const index of [0, 1, 2]) failTwice(fleet, index);
+    for (const index of [0, 1, 2, 3]) failTwice(fleet, index);
     await eventually(async () => (await findSetting(temp.store.db, PANIC_SETTING)) !== null);
     await fleet.stop();
     await fleet.start();

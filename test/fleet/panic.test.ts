@@ -3,6 +3,8 @@ import { PANIC_LASTS_MS, Panic } from '../../src/fleet/panic.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
+const of = (tenant: string, workflow = 'txt2img') => ({ tenant, workflow, needsKey: 'n' });
+
 function setup() {
   const clock = new VirtualClock();
   const changes: boolean[] = [];
@@ -16,7 +18,8 @@ describe('panic', () => {
   it('ends by itself, a minute after the last sign of it, and is told once', async () => {
     const { clock, changes, lines, panic } = setup();
     for (let n = 0; n < 5; n++) {
-      panic.seen();
+      panic.seen(of('acme'));
+      panic.seen(of('umbrella'));
       await clock.advance(PANIC_LASTS_MS / 2);
     }
     expect(changes).toEqual([true]);
@@ -29,9 +32,26 @@ describe('panic', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('is not made by jobs of one kind, however many of them fail, and lasts no longer than the others', async () => {
+    const { clock, changes, panic } = setup();
+    for (let n = 0; n < 5; n++) panic.seen(of('acme'));
+    expect(panic.isOn).toBe(false);
+    await clock.advance(PANIC_LASTS_MS);
+    // what the others said is too old by then
+    panic.seen(of('umbrella'));
+    expect(panic.isOn).toBe(false);
+    panic.seen(of('umbrella', 'video'));
+    for (let n = 0; n < 6; n++) {
+      await clock.advance(PANIC_LASTS_MS / 6);
+      panic.seen(of('umbrella'));
+    }
+    expect(changes).toEqual([true, false]);
+  });
+
   it('leaves no timer behind', () => {
     const { clock, panic } = setup();
-    panic.seen();
+    panic.seen(of('acme'));
+    panic.seen(of('umbrella'));
     panic.stop();
     expect([panic.isOn, clock.pending]).toEqual([false, 0]);
   });

@@ -7,7 +7,7 @@ import { canaryTag } from '../../src/fleet/ownership.ts';
 import { present } from '../../src/lib/assert.ts';
 import { listInstances } from '../../src/store/instances.ts';
 import { eventually } from '../support/eventually.ts';
-import { type FleetDifferences, healthOf, simulator, startFleet, tempStore } from './fleet-rig.ts';
+import { type FleetDifferences, healthOf, SOURCE, simulator, startFleet, tempStore } from './fleet-rig.ts';
 
 const stateOf = (fleet: Fleet): string | undefined => fleet.instances()[0]?.breaker;
 const errorOf = (fleet: Fleet): string | null | undefined => fleet.instances()[0]?.instance.lastError;
@@ -26,7 +26,7 @@ describe('an instance put aside', () => {
     const { temp, one, fleet, member } = await oneInstance({ bus });
     const news = await bus.subscribe([instancesTopic]);
     expect(one.control.executions()).toEqual([]);
-    member.experienced({ kind: 'fault', reason: 'the instance stalled' });
+    member.experienced({ kind: 'fault', reason: 'the instance stalled' }, SOURCE);
     expect(stateOf(fleet)).toBe('HALF_OPEN');
     expect(errorOf(fleet)).toBe('gets no jobs until a canary passes: the instance stalled');
     await eventually(() => stateOf(fleet) === 'CLOSED');
@@ -35,7 +35,7 @@ describe('an instance put aside', () => {
     // with care, until three jobs have shown that it works
     const slow = [1, 2, 3].map(() => {
       const { slowStart } = member.state();
-      member.experienced({ kind: 'success' });
+      member.experienced({ kind: 'success' }, SOURCE);
       return slowStart;
     });
     expect([...slow, member.state().slowStart]).toEqual([true, true, true, false]);
@@ -47,7 +47,7 @@ describe('an instance put aside', () => {
   it('stays aside with a dead worker, and is used again after its restart (F13)', async () => {
     const { temp, one, fleet, member } = await oneInstance({ config: { canaryTimeoutMs: 300 } });
     one.control.setFaults({ workerDead: true });
-    member.experienced({ kind: 'fault', reason: 'a job did not start' });
+    member.experienced({ kind: 'fault', reason: 'a job did not start' }, SOURCE);
     await eventually(() => stateOf(fleet) === 'OPEN');
     expect(errorOf(fleet)).toBe('put aside for a while: the canary did not end in time');
     await eventually(async () => (await listInstances(temp.store.db))[0]?.breaker === 'OPEN');
@@ -62,8 +62,8 @@ describe('an instance put aside', () => {
     const stickyError = { type: 'RuntimeError', message: 'CUDA error' };
     const { one, fleet, member } = await oneInstance({ config: { breakerOpenMs: 40 } });
     one.control.setFaults({ stickyError });
-    member.experienced({ kind: 'quick-failure', jobId: 'a', reason: 'RuntimeError' });
-    member.experienced({ kind: 'quick-failure', jobId: 'b', reason: 'RuntimeError' });
+    member.experienced({ kind: 'quick-failure', jobId: 'a', reason: 'RuntimeError' }, SOURCE);
+    member.experienced({ kind: 'quick-failure', jobId: 'b', reason: 'RuntimeError' }, SOURCE);
     const failed = () => one.control.executions().filter((run) => run.outcome === 'error');
     await eventually(() => failed().length >= 3);
     one.control.setFaults({ stickyError: null });
@@ -74,7 +74,7 @@ describe('an instance put aside', () => {
     const { one, fleet, member } = await oneInstance();
     await one.control.crash();
     await eventually(() => fleet.instances()[0]?.answering === false);
-    member.experienced({ kind: 'fault', reason: 'the instance went down' });
+    member.experienced({ kind: 'fault', reason: 'the instance went down' }, SOURCE);
     await eventually(() => healthOf(fleet) === 'UNHEALTHY');
     expect(stateOf(fleet)).toBe('HALF_OPEN');
     expect(member.canaryId).toBeNull();
@@ -84,7 +84,7 @@ describe('an instance put aside', () => {
   it('is tried first by the next process, which does not know what was wrong', async () => {
     const { temp, one, fleet, member } = await oneInstance({ config: { canaryTimeoutMs: 100 } });
     one.control.setFaults({ workerDead: true });
-    member.experienced({ kind: 'fault', reason: 'a job did not start' });
+    member.experienced({ kind: 'fault', reason: 'a job did not start' }, SOURCE);
     await eventually(async () => (await listInstances(temp.store.db))[0]?.breaker === 'OPEN');
     await fleet.stop();
     await one.control.restart();

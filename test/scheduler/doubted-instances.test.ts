@@ -38,7 +38,9 @@ describe('jobs that fail at once on every instance', () => {
   it('put aside one of two, and are not repeated while they would put aside the other; new jobs still run', async () => {
     const rig = await startRig({ simulators: [{}, {}], config: { breakerThreshold: 1 } });
     await ready(rig);
-    const bad = await Promise.all([1, 2, 3, 4, 5, 6].map(() => rig.submit(failingGraph('ValueError', 'no'))));
+    const bad = await Promise.all(
+      [1, 2, 3, 4, 5, 6].map((n) => rig.submit(failingGraph('ValueError', 'no'), { workflow: `w${n}` })),
+    );
     await eventually(() => rig.fleet.isPanic);
     expect(rig.fleet.instances().filter((one) => one.breaker === 'OPEN')).toHaveLength(1);
     const rows = () => rig.store.db.selectFrom('needs').select('blocked_by').execute();

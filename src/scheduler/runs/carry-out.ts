@@ -50,7 +50,7 @@ async function conclude(
 ): Promise<void> {
   const { member, job } = run.subject;
   const experience = experienceOf(outcome, job.id);
-  if (experience) member.experienced(experience);
+  if (experience) member.experienced(experience, job);
   if (outcome.kind === 'succeeded' && !outcome.goneWith)
     run.parts.learning.succeeded(run.expectation, outcome.runMs);
   await settle(run, outcome, tuning);
@@ -76,7 +76,7 @@ async function obey(run: ActiveRun, tuning: RetryTuning): Promise<void> {
       // the job need not wait for the instance to let go; its place there does
       await conclude(run, failed(fault('TIMEOUT')), tuning);
       if ((await release(run, TIMEOUT_RELEASE_MS)) || run.stopSignal.aborted) return;
-      run.subject.member.experienced(WOULD_NOT_STOP);
+      run.subject.member.experienced(WOULD_NOT_STOP, run.subject.job);
       await release(run, Number.POSITIVE_INFINITY);
       return;
     }

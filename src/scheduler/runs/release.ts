@@ -1,4 +1,5 @@
 /** Frees an instance of a prompt nobody wants any more. Until it is free its place is not given to another job. */
+import type { Source } from '../../fleet/panic.ts';
 import { pause } from '../../lib/clock.ts';
 import type { ActiveRun } from './active-run.ts';
 import { WOULD_NOT_STOP } from './experience.ts';
@@ -20,7 +21,10 @@ export type Releasable = Pick<
       'probeTimeoutMs' | 'unreachableLostMs' | 'submitGraceMs'
     >;
   };
-  readonly subject: { readonly member: Pick<ActiveRun['subject']['member'], 'cancel' | 'experienced'> };
+  readonly subject: {
+    readonly job: Source;
+    readonly member: Pick<ActiveRun['subject']['member'], 'cancel' | 'experienced'>;
+  };
 };
 
 /**
@@ -59,7 +63,7 @@ export async function release(run: Releasable, withinMs: number): Promise<boolea
 function noteStuck(run: Releasable): void {
   if (run.isStuck) return;
   run.isStuck = true;
-  run.subject.member.experienced(WOULD_NOT_STOP);
+  run.subject.member.experienced(WOULD_NOT_STOP, run.subject.job);
 }
 
 /** The POST was not answered: the server may be about to queue it. */

@@ -34,7 +34,7 @@ class Unwanted {
       unwantedSince: null,
       isStuck: false,
       parts: { clock, config },
-      subject: { member },
+      subject: { job: { tenant: 'acme', workflow: 'txt2img', needsKey: 'n' }, member },
     };
   }
 

@@ -37,6 +37,7 @@ export function snapshotOf(
         isolated: present.some((run) => run.subject.job.crashes > 0),
         resting: false,
         endsAt: endsOf(present, now),
+        overdue: present.some((run) => run.isOverdue),
         stale,
         slowStart,
         vramBytes: instance.vramTotalBytes,

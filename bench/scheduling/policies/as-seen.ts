@@ -36,6 +36,7 @@ export function newCandidate(id: string): Candidate {
     capacity: 1,
     takenSlots: [],
     endsAt: [],
+    overdue: false,
     foreignPrompts: 0,
     health: 'HEALTHY',
     answering: true,

@@ -25,6 +25,11 @@ export function restOfRun(expectedMs: number, elapsedMs: number): number {
   return Math.max(expectedMs - elapsedMs, elapsedMs * OVERDUE);
 }
 
+/** Longer than times scatter: nobody should count on its end. */
+export function isOverdue(expectedMs: number, elapsedMs: number): boolean {
+  return elapsedMs > expectedMs * (1 + OVERDUE);
+}
+
 /** How far the running node is. */
 export interface NodeSteps {
   /** 0 to 1. */

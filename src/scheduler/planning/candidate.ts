@@ -12,6 +12,8 @@ export interface Candidate {
   readonly takenSlots: readonly number[];
   /** When each taken place is expected to be free, epoch ms, in the order of `takenSlots`; null where nothing is known. */
   readonly endsAt: readonly (number | null)[];
+  /** A run takes longer than it should: when any of its places is free nobody can say. */
+  readonly overdue: boolean;
   /** Prompts in its queue that are not ours. */
   readonly foreignPrompts: number;
   readonly health: InstanceHealth;
@@ -30,7 +32,7 @@ export interface Candidate {
   readonly resting: boolean;
   /** Nothing was heard of it for longer than the probe interval: it is asked before it gets a job. */
   readonly stale: boolean;
-  /** It was put aside until just now: one short job at a time, until some have succeeded. */
+  /** It was put aside until lately: one job at a time, and no long one that could go elsewhere. */
   readonly slowStart: boolean;
   readonly vramBytes: number | null;
   /** Null until its lists are read. */

@@ -12,7 +12,6 @@
  * places come free, and then it. A count, as a bound by age collapses under load.
  */
 import type { Needs } from '../../domain/capabilities.ts';
-import { type SoonFree, SoonWarm } from '../soon-warm.ts';
 import { bestSeat } from './best-seat.ts';
 import { takesPart } from './candidate.ts';
 import { FairShare, type Shares } from './fair-share.ts';
@@ -23,6 +22,7 @@ import type { PendingQueue, Turn } from './pending-queue.ts';
 import type { Assignment, PlanState } from './plan-state.ts';
 import { Reasons } from './reasons.ts';
 import { type Seat, Seats } from './seats.ts';
+import { SoonWarm } from './soon-warm.ts';
 import { streamKey } from './streams.ts';
 
 interface Pick {
@@ -150,15 +150,13 @@ export class Placing {
   /** The first in order that does not rather wait for a place where its models are. */
   #firstCold(): Omit<Pick, 'isInTurn'> | null {
     this.#soon ??= new SoonWarm(this.#state, this.#needsOf, this.#now);
-    const claimed = new Set<SoonFree>();
     const before: Waiting[] = [];
     for (const waiting of this.#front.jobs()) {
       const { turn } = waiting;
-      const place =
-        waiting.overtaken < this.#mostOvertaking ? this.#soon.worthWaitingFor(turn, claimed) : null;
-      const seat = place ? null : this.#best(turn, this.#seats.placesFor(turn));
+      const mayWait = waiting.overtaken < this.#mostOvertaking;
+      const waits = mayWait && this.#soon.isWorthWaiting(turn);
+      const seat = waits ? null : this.#best(turn, this.#seats.placesFor(turn));
       if (seat) return this.#pickPast(before, waiting, seat);
-      if (place) claimed.add(place);
       before.push(waiting);
       if (before.length >= 2 * this.#mostOvertaking) return null;
     }

@@ -20,9 +20,9 @@ export interface Seat {
   loaded: readonly string[];
 }
 
-/** Open instances with the same lists; `seats` are those with free places. */
+/** Open instances with the same lists that had a free place when the plan began; `seats` are those that still have. */
 interface Group {
-  readonly open: Candidate[];
+  readonly example: Candidate;
   readonly seats: Seat[];
 }
 
@@ -42,11 +42,8 @@ const SHORT_MS = 60_000;
 export class Seats {
   readonly #rules: SeatRules;
   readonly #groups = new Map<Inventory | null, Group>();
-  /** Those that had a free place when the plan began. */
-  readonly #freeGroups: readonly Group[];
-  /** By key of the needs: groups that are able, and those of them that had a free place. */
+  /** Groups that are able, by key of the needs. */
   readonly #able = new Map<string, readonly Group[]>();
-  readonly #freeAble = new Map<string, readonly Group[]>();
   /** Free places by what they have in memory. */
   readonly #byModel = new Map<string, Set<Seat>>();
   #free = 0;
@@ -55,7 +52,6 @@ export class Seats {
     this.#rules = rules;
     for (const [index, candidate] of rules.candidates.entries())
       if (isOpen(candidate)) this.#add(candidate, index);
-    this.#freeGroups = [...this.#groups.values()].filter(({ seats }) => seats.length > 0);
   }
 
   /** Places that are left. */
@@ -70,12 +66,17 @@ export class Seats {
 
   /** The free places that the job could go to now. */
   placesFor(turn: Turn): Seat[] {
-    return this.#withPlaces(turn.lane).flatMap(({ seats }) => seats.filter((seat) => this.fits(turn, seat)));
+    const places = this.#withPlaces(turn.lane).flatMap(({ seats }) => seats);
+    return this.#sparing(
+      turn,
+      places.filter((seat) => this.fits(turn, seat)),
+    );
   }
 
   /** Those of them that have all its models in memory; none for a job that names no models. */
   warmPlacesFor(turn: Turn): Seat[] {
-    return [...this.#warm(turn.lane.needsKey)].filter((seat) => this.canGo(turn, seat));
+    const places = [...this.#warm(turn.lane.needsKey)].filter((seat) => this.canGo(turn, seat));
+    return this.#sparing(turn, places);
   }
 
   /** Some free place has all models of the class in memory. */
@@ -94,7 +95,8 @@ export class Seats {
     const { lane } = turn;
     if (seat.freeSlots.length === 0 || (lane.isSuspect && seat.busy > 0)) return false;
     if (lane.avoids === seat.candidate.id && this.#mayAvoid(turn)) return false;
-    return !seat.candidate.slowStart || this.#fitsSlowly(lane, seat);
+    // one prompt of ours at a time
+    return !seat.candidate.slowStart || seat.busy === seat.candidate.foreignPrompts;
   }
 
   /** Gives the job a place; a suspect gets the whole instance. */
@@ -128,11 +130,10 @@ export class Seats {
   }
 
   #add(candidate: Candidate, index: number): void {
-    const group = this.#groups.get(candidate.inventory) ?? { open: [], seats: [] };
-    this.#groups.set(candidate.inventory, group);
-    group.open.push(candidate);
     const slots = freeSlots(candidate);
     if (slots.length === 0) return;
+    const group = this.#groups.get(candidate.inventory) ?? { example: candidate, seats: [] };
+    this.#groups.set(candidate.inventory, group);
     const seat = { candidate, index, freeSlots: slots, busy: promptsOn(candidate), loaded: [] };
     group.seats.push(seat);
     this.#free += slots.length;
@@ -165,23 +166,11 @@ export class Seats {
   }
 
   #withPlaces({ needsKey }: Lane): readonly Group[] {
-    return this.#remember(this.#freeAble, needsKey, this.#freeGroups);
-  }
-
-  #ableGroups({ needsKey }: Lane): readonly Group[] {
-    return this.#remember(this.#able, needsKey, this.#groups.values());
-  }
-
-  #remember(
-    known: Map<string, readonly Group[]>,
-    needsKey: string,
-    groups: Iterable<Group>,
-  ): readonly Group[] {
-    const answer = known.get(needsKey);
-    if (answer) return answer;
+    const known = this.#able.get(needsKey);
+    if (known) return known;
     const needs = this.#rules.needsOf(needsKey);
-    const able = [...groups].filter(({ open: [one] }) => one && isAble(one, needsKey, needs));
-    known.set(needsKey, able);
+    const able = [...this.#groups.values()].filter(({ example }) => isAble(example, needsKey, needs));
+    this.#able.set(needsKey, able);
     return able;
   }
 
@@ -202,12 +191,20 @@ export class Seats {
     );
   }
 
-  /** One at a time, and a short one, unless only such instances could run it or nothing is known of it. */
-  #fitsSlowly(lane: Lane, seat: Seat): boolean {
-    if (seat.busy > 0) return false;
-    const runMs = this.#rules.estimates.runMs(lane, seat.candidate.id);
-    if (runMs === null || runMs <= SHORT_MS) return true;
-    return !this.#ableGroups(lane).some(({ open }) => open.some(({ slowStart }) => !slowStart));
+  /** Of these places those where it risks little; all of them when there is no such place for it now. */
+  #sparing(turn: Turn, places: Seat[]): Seat[] {
+    const isSafe = (seat: Seat): boolean => !this.#isRisky(turn.lane, seat);
+    const safe = places.filter(isSafe);
+    if (safe.length > 0 || places.length === 0) return safe;
+    const isElsewhere = this.#withPlaces(turn.lane).some(({ seats }) =>
+      seats.some((seat) => this.fits(turn, seat) && isSafe(seat)),
+    );
+    return isElsewhere ? safe : places;
+  }
+
+  /** Much would be lost if what put the instance aside until just now came again. */
+  #isRisky(lane: Lane, { candidate }: Seat): boolean {
+    return candidate.slowStart && (this.#rules.estimates.runMs(lane, candidate.id) ?? 0) > SHORT_MS;
   }
 }
 

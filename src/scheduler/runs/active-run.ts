@@ -15,7 +15,7 @@ import type { Logger } from '../../lib/logger.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
 import type { Store } from '../../store/open.ts';
 import type { RunBus } from '../fenced-bus.ts';
-import { type Expectation, remainingOfJob, restOfRun } from '../forecast/expectation.ts';
+import { type Expectation, isOverdue, remainingOfJob, restOfRun } from '../forecast/expectation.ts';
 import type { Learning } from '../forecast/learning.ts';
 import type { StorageWatch } from '../storage-watch.ts';
 import type { InputFiles } from '../transfers/input-files.ts';
@@ -223,6 +223,12 @@ export class ActiveRun {
   get restMs(): number | null {
     const { runMs } = this.expectation;
     return runMs === null ? null : restOfRun(runMs, this.#elapsedMs());
+  }
+
+  /** It takes so much longer than expected that something may be wrong with it. */
+  get isOverdue(): boolean {
+    const { runMs } = this.expectation;
+    return runMs !== null && isOverdue(runMs, this.#elapsedMs());
   }
 
   /** All of it was taken and succeeded, and each output was announced to us: history could add nothing. */

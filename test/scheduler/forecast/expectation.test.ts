@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { remainingOfJob, restOfRun } from '../../../src/scheduler/forecast/expectation.ts';
+import { isOverdue, remainingOfJob, restOfRun } from '../../../src/scheduler/forecast/expectation.ts';
 
 const ms = fc.nat(10_000_000);
 const steps = fc.option(fc.record({ share: fc.double({ min: 0, max: 1, noNaN: true }), remainingMs: ms }));
@@ -9,6 +9,14 @@ describe('what is left of a run', () => {
   it('is what was expected less what has passed, and never nothing', () => {
     expect(restOfRun(10_000, 4000)).toBe(6000);
     expect(restOfRun(10_000, 20_000)).toBe(4000);
+  });
+
+  it('is nothing to count on once the run takes a fifth longer than expected', () => {
+    expect([10_000, 12_000, 12_001].map((elapsed) => isOverdue(10_000, elapsed))).toEqual([
+      false,
+      false,
+      true,
+    ]);
   });
 
   it('is known from steps alone, else not at all', () => {

@@ -18,6 +18,7 @@ export function candidate(fields: Partial<Candidate> = {}): Candidate {
     isolated: false,
     resting: false,
     endsAt: [],
+    overdue: false,
     stale: false,
     slowStart: false,
     vramBytes: null,

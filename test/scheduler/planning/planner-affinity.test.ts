@@ -13,6 +13,8 @@ const NEEDS = new Map<string, Needs>(
   ]),
 );
 const holding = (...loadedModels: string[]) => ({ loadedModels });
+const estimates = { runMs: () => 1000, loadMs: () => 10_000 };
+const soon = (endsAt: number) => ({ ...holding('x'), endsAt: [endsAt], capacity: 1, takenSlots: [0] });
 
 function world(
   instances: ConstructorParameters<typeof PlanWorld>[0],
@@ -76,9 +78,6 @@ describe('a job', () => {
     expect(went(full.plan())[0]).toBe('0-z i2');
   });
 
-  const estimates = { runMs: () => 1000, loadMs: () => 10_000 };
-  const soon = (endsAt: number) => ({ ...holding('x'), endsAt: [endsAt], capacity: 1, takenSlots: [0] });
-
   it('waits for a place that has its models, when that is free before a load is worth it, and lets others pass', () => {
     const at = (endsAt: number): string[] => {
       const it = world([soon(endsAt), {}], { estimates });
@@ -90,6 +89,16 @@ describe('a job', () => {
     expect(at(20_000)).toEqual(['1-y i1']);
     expect(at(20_001)).toEqual(['0-x i1']);
     expect(at(-1)).toEqual(['0-x i1']);
+  });
+
+  it.each([
+    ['when its run takes longer than it should', { overdue: true }],
+    ['behind prompts of others', { foreignPrompts: 1 }],
+  ])('waits for no such place %s, as nobody can say when it is free', (_when, fields) => {
+    const it = world([{ ...soon(5000), ...fields }, {}], { estimates });
+    it.running = [{ job: pendingJob({ id: 'r' }), instanceId: 'i0', slot: 0, at: 0 }];
+    put(it, 'x');
+    expect(went(it.plan())).toEqual(['0-x i1']);
   });
 
   it('is the only one that waits for such a place', () => {
@@ -107,20 +116,41 @@ describe('an instance', () => {
     expect(it.plan()).toEqual([]);
   });
 
-  it('that was put aside until just now gets one job at a time, and no long one while another could run it', () => {
-    const estimates = (runMs: number | null) => ({ runMs: () => runMs, loadMs: () => null });
-    const slow = { slowStart: true, capacity: 2 };
-    const go = (runMs: number | null, ...others: { readonly draining: boolean }[]): number => {
-      const it = world([slow, ...others.map((fields) => ({ ...fields, capacity: 0 }))], {
-        estimates: estimates(runMs),
-      });
+  describe('that was put aside until lately', () => {
+    const trial = { slowStart: true, capacity: 2 };
+    const lasting = (runMs: number | null) => ({ estimates: { runMs: () => runMs, loadMs: () => null } });
+
+    it('gets one job of ours at a time, whoever else uses it', () => {
+      const it = world([{ ...trial, foreignPrompts: 1 }]);
       put(it, 'none', 'none');
-      return it.plan().length;
-    };
-    expect(go(60_000, { draining: false })).toBe(1);
-    expect(go(60_001, { draining: false })).toBe(0);
-    expect(go(null, { draining: false })).toBe(1);
-    expect(go(60_001, { draining: true })).toBe(1);
+      expect(it.plan()).toHaveLength(1);
+      expect(it.plan()).toEqual([]);
+    });
+
+    it.each([60_000, null])('gets one that takes %s ms in its turn', (runMs) => {
+      const it = world([trial, { capacity: 4 }], lasting(runMs));
+      put(it, 'none', 'none');
+      expect(went(it.plan())).toEqual(['0-none i0', '1-none i1']);
+    });
+
+    it('gets no long one while another place is free, even where its models are', () => {
+      const it = world([{ ...trial, ...holding('x') }, {}], lasting(60_001));
+      put(it, 'x');
+      expect(went(it.plan())).toEqual(['0-x i1']);
+    });
+
+    it('gets a long one when all others are busy', () => {
+      const it = world([trial, {}], lasting(60_001));
+      put(it, 'none', 'none', 'none');
+      expect(went(it.plan())).toEqual(['0-none i1', '1-none i0']);
+    });
+
+    it('is not waited for', () => {
+      const it = world([{ ...trial, ...soon(1000) }, {}], { estimates });
+      it.running = [{ job: pendingJob({ id: 'r' }), instanceId: 'i0', slot: 0, at: 0 }];
+      put(it, 'x');
+      expect(went(it.plan())).toEqual(['0-x i1']);
+    });
   });
 });
 

@@ -33,6 +33,10 @@ interface Watched {
 
 const LOOK_EVERY_MS = 2000;
 const LOOKED_AT_ONCE = 500;
+/** To read the picture from Redis takes as long as many answers from it. */
+const PICTURE_KEPT_MS = 500;
+/** Where more wait, rows are not counted for the sake of jobs that came after the picture. */
+const COUNTED_BY_ROWS = 5000;
 
 export class PlaceBoard {
   readonly #parts: PlaceBoardParts;
@@ -42,6 +46,7 @@ export class PlaceBoard {
   readonly #throttle: Throttle;
   #listening: BusSubscription | null = null;
   #places: Places | null = null;
+  #read: { readonly at: number; readonly picture: Promise<Places | null> } | null = null;
 
   /** `gate`: shared by all who read for subscriptions. `shutdown`: from then on nobody is told anything. */
   constructor(parts: PlaceBoardParts, gate: Gate, shutdown: AbortSignal) {
@@ -56,11 +61,15 @@ export class PlaceBoard {
   async standings(jobs: readonly Waiting[]): Promise<(Standing | null)[]> {
     const picture = await this.picture();
     const now = this.#parts.clock.now();
-    if (picture) return jobs.map((job) => picture.of(job, now));
-    const positions = await queuePositions(this.#parts.store.db, [...new Set(jobs.map(({ id }) => id))]);
-    return jobs.map(({ id }) => {
-      const position = positions.get(id);
-      return position === undefined ? null : { position };
+    const isByRows = (job: Waiting): boolean =>
+      !picture || (picture.size <= COUNTED_BY_ROWS && !picture.knows(job));
+    const counted = new Set(jobs.filter(isByRows).map(({ id }) => id));
+    const positions = await queuePositions(this.#parts.store.db, [...counted]);
+    return jobs.map((job) => {
+      if (picture && !counted.has(job.id)) return picture.of(job, now);
+      const position = positions.get(job.id);
+      if (position === undefined) return null;
+      return picture?.at(position, job, now) ?? { position };
     });
   }
 
@@ -80,10 +89,19 @@ export class PlaceBoard {
 
   /** The leader's picture; null without one of late. */
   async picture(): Promise<Places | null> {
-    const { bus, clock } = this.#parts;
-    const survey = await bus.latestSurvey();
+    const { clock } = this.#parts;
+    const tick = clock.monotonic();
+    if (!this.#read || tick - this.#read.at >= PICTURE_KEPT_MS) {
+      this.#read = { at: tick, picture: this.#readPicture() };
+    }
+    const picture = await this.#read.picture;
+    return picture?.isFresh(clock.now()) ? picture : null;
+  }
+
+  async #readPicture(): Promise<Places | null> {
+    const survey = await this.#parts.bus.latestSurvey();
     if (survey && survey.at !== this.#places?.survey.at) this.#places = new Places(survey);
-    return survey && this.#places?.isFresh(clock.now()) ? this.#places : null;
+    return survey && this.#places;
   }
 
   async #listen(): Promise<void> {
@@ -97,7 +115,10 @@ export class PlaceBoard {
       return;
     }
     this.#listening = subscription;
-    for await (const _ of subscription) this.#throttle.ask();
+    for await (const _ of subscription) {
+      this.#read = null;
+      this.#throttle.ask();
+    }
     if (this.#listening === subscription) this.#listening = null;
   }
 

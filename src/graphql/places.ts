@@ -24,9 +24,13 @@ export class Places {
   readonly #front: ReadonlyMap<string, number>;
   readonly #streams: ReadonlyMap<string, MarkedStream>;
   readonly #stranded: ReadonlySet<string>;
+  /** Jobs that waited when it was made. */
+  readonly size: number;
 
   constructor(survey: Survey) {
     this.#survey = survey;
+    const last = ({ marks }: MarkedStream): number => marks.at(-1)?.rank ?? 0;
+    this.size = survey.streams.reduce((most, one) => Math.max(most, last(one)), survey.front.length);
     this.#front = new Map(survey.front.map(([id], index) => [id, index]));
     this.#streams = new Map(survey.streams.map((stream) => [keyOf(stream), stream]));
     this.#stranded = new Set(survey.stranded);
@@ -41,17 +45,36 @@ export class Places {
     return now - this.#survey.at <= FRESH_MS;
   }
 
+  /** The job waited when the picture was made. */
+  knows(job: Waiting): boolean {
+    if (this.#front.has(job.id)) return true;
+    const marks = this.#streams.get(keyOf(job))?.marks ?? [];
+    const next = marks[firstAfter(marks, job.createdAt)];
+    // one that stood in front would be named there
+    return next !== undefined && next.rank > this.#survey.front.length;
+  }
+
   of(job: Waiting, now: number): Standing {
     const index = this.#front.get(job.id);
     const { rank, startsAt } = index === undefined ? this.#reckoned(job) : this.#exact(index);
-    const known = startsAt !== null && !this.#stranded.has(job.needsKey);
-    return { position: rank, waitMs: known ? Math.max(0, Math.round(startsAt - now)) : null };
+    return { position: rank, waitMs: this.#waitMs(job, startsAt, now) };
+  }
+
+  /** Of a job whose position is known otherwise: it starts when the one would that stood there. */
+  at(position: number, job: Waiting, now: number): Standing {
+    if (position > this.#survey.front.length) return { position };
+    return { position, waitMs: this.#waitMs(job, this.#exact(position - 1).startsAt, now) };
   }
 
   /** Expected time until nothing waits or runs, in ms; null while nothing is known. */
   drainMs(now: number): number | null {
     const { drainedAt } = this.#survey;
     return drainedAt === null ? null : Math.max(0, Math.round(drainedAt - now));
+  }
+
+  #waitMs({ needsKey }: Waiting, startsAt: number | null, now: number): number | null {
+    if (startsAt === null || this.#stranded.has(needsKey)) return null;
+    return Math.max(0, Math.round(startsAt - now));
   }
 
   #exact(index: number): Omit<Mark, 'createdAt'> {

@@ -22,7 +22,10 @@ describe('the queue', () => {
       Promise.all(
         [high, middleFirst, middleSecond, low].map(async ({ id }) => (await findJob(client, id))?.queue),
       );
-    expect((await places()).map((place) => place?.position)).toEqual([1, 2, 3, 4]);
+    // a picture of the queue that was made meanwhile is good for a second
+    await expect
+      .poll(async () => (await places()).map((place) => place?.position), { timeout: 5000 })
+      .toEqual([1, 2, 3, 4]);
     expect((await places()).map((place) => place?.blockedBy)).toEqual([null, null, null, null]);
 
     await act(client, 'cancelJob', busy.id);

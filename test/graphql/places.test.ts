@@ -58,6 +58,16 @@ describe('places by the picture of the queue', () => {
     expect(places.of(pendingJob({ id: 'other', tenant: 'other' }), NOW).position).toBe(11);
   });
 
+  it('tell which jobs they know: those named, and those before the last mark of their stream', () => {
+    const { jobs, places } = surveyed(50, 10);
+    expect(jobs.every((job) => places.knows(job))).toBe(true);
+    expect(places.size).toBe(50);
+    expect(places.knows(pendingJob({ id: 'new', tenant: 't0', createdAt: 10_000 }))).toBe(false);
+    expect(places.knows(pendingJob({ id: 'other', tenant: 'other' }))).toBe(false);
+    // had it waited, it would be named
+    expect(places.knows(pendingJob({ id: 'back', tenant: 't0', createdAt: 0 }))).toBe(false);
+  });
+
   it('know no wait of what no instance can run', () => {
     const { places } = surveyed(50, 10);
     const stranded = pendingJob({ id: 'job5', tenant: 't2', createdAt: 50, needsKey: 'nowhere' });

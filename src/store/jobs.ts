@@ -3,6 +3,7 @@ import { type Expression, type SqlBool, sql } from 'kysely';
 import type { Graph } from '../domain/graph.ts';
 import type { Job, JobStatus } from '../domain/job.ts';
 import type { JobFilter } from '../domain/job-filter.ts';
+import { inChunks } from './in-chunks.ts';
 import { jobConditions } from './job-conditions.ts';
 import type { Db } from './open.ts';
 import { jobFromRow } from './rows.ts';
@@ -213,7 +214,7 @@ const selectPendingJobs = statement((q, p: { ids: readonly string[] }) =>
 
 /** Those of the jobs that wait, in no order. */
 export async function findPendingJobs(db: Db, ids: readonly string[]): Promise<PendingJob[]> {
-  return ids.length === 0 ? [] : (await selectPendingJobs(db, { ids })).rows;
+  return inChunks(ids, async (some) => (await selectPendingJobs(db, { ids: some })).rows);
 }
 
 /** The waiting jobs of every tenant in the order priority, arrival. */

@@ -1,5 +1,6 @@
 /** Classes of needs: what the jobs of a class need, and why a class waits. Rows are per class, not per job. */
 import type { ModelUse, Needs } from '../domain/capabilities.ts';
+import { inChunks } from './in-chunks.ts';
 import type { Db } from './open.ts';
 import type { NeedsTable } from './schema.ts';
 import { statement } from './statement.ts';
@@ -25,8 +26,9 @@ export async function saveNeeds(db: Db, needsKey: string, needs: Needs): Promise
 
 /** By needs key; unknown keys are absent. */
 export async function findNeeds(db: Db, keys: readonly string[]): Promise<Map<string, Needs>> {
-  if (keys.length === 0) return new Map();
-  const rows = await db.selectFrom('needs').selectAll().where('needs_key', 'in', keys).execute();
+  const rows = await inChunks(keys, (some) =>
+    db.selectFrom('needs').selectAll().where('needs_key', 'in', some).execute(),
+  );
   return new Map(rows.map((row) => [row.needs_key, needsFromRow(row)]));
 }
 

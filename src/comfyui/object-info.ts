@@ -1,7 +1,7 @@
 /**
  * GET /object_info: which nodes an instance has, what each of its inputs offers, and which inputs take an uploaded file.
  * An input is one of a model when one of its choices is called like a model file, when it is called like one that takes
- * a model, or when it has nothing to offer (a LoRA list without any LoRA).
+ * a model, or when all it offers is to take none. Empty lists say nothing: many are filled in by a page.
  */
 import type { InputLists, Inventory, ModelFile } from '../domain/capabilities.ts';
 import {
@@ -134,7 +134,8 @@ function innerInputs(input: string, { options }: Record<string, unknown>): { inp
 }
 
 function choosesModel(place: Place, choices: readonly string[]): boolean {
-  return choices.some(isModelFileName) || choices.every(isNoModel) || soundsLikeModel(place);
+  const isNoneAtAll = choices.length > 0 && choices.every(isNoModel);
+  return choices.some(isModelFileName) || isNoneAtAll || soundsLikeModel(place);
 }
 
 /** The files among the choices; where none looks like one, those of a known folder: models that are folders themselves. */

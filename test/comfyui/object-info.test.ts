@@ -87,6 +87,16 @@ describe('parseObjectInfo', () => {
     });
   });
 
+  it('takes an empty list for one of models only where its input is called so', () => {
+    const inputs = parseObjectInfo({
+      LoraLoader: node('lora_name', [[], {}]),
+      Stack: node('first', [['None'], {}]),
+      Picker: node('preset', [[], {}]),
+      NewPicker: node('preset', ['COMBO', { options: [] }]),
+    })?.inventory.inputs;
+    expect(inputs?.offers).toEqual({ 'LoraLoader.lora_name': 0, 'Stack.first': 1 });
+  });
+
   it('reads the same from equal instances, whatever order they list things in', () => {
     const names = fc.uniqueArray(fc.constantFrom('a.pt', 'b.pt', 'c.ckpt', 'None'));
     fc.assert(

@@ -1,11 +1,12 @@
 /** How many jobs the fleet can run at once. Pure. */
 import type { Instance } from '../domain/instance.ts';
 
-/** True when the instance may be given work now. */
-export function takesWork(instance: Instance): boolean {
+/** True when the instance may be given work now; one that is put aside or tested may not. */
+function takesWork(instance: Instance): boolean {
   return (
     instance.removedAt === null &&
     !instance.draining &&
+    instance.breaker === 'CLOSED' &&
     (instance.health === 'HEALTHY' || instance.health === 'DEGRADED')
   );
 }

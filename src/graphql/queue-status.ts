@@ -17,7 +17,7 @@ export interface QueueStatus {
   readonly accepting: boolean;
 }
 
-/** The drain as the leader forecasts it, where its picture of the queue is at hand; else from rows. */
+/** The drain as the leader forecasts it, where its picture of the queue is at hand and not out of date; else from rows. */
 export async function readQueueStatus(
   { store, config, clock }: Services,
   places: PlaceBoard,
@@ -31,13 +31,14 @@ export async function readQueueStatus(
     processing,
     capacity,
     oldestPendingMs: oldestPendingAt === null ? null : Math.max(0, clock.now() - oldestPendingAt),
-    estimatedDrainMs: picture
-      ? picture.drainMs(clock.now())
-      : estimateDrainMs(pending, {
-          meanRunMs: await meanRunMs(store.db),
-          capacity,
-          running: processing,
-        }),
+    estimatedDrainMs:
+      picture && pending + processing > 0
+        ? picture.drainMs(clock.now())
+        : estimateDrainMs(pending, {
+            meanRunMs: await meanRunMs(store.db),
+            capacity,
+            running: processing,
+          }),
     accepting: pending < config.maxQueuedJobs,
   };
 }

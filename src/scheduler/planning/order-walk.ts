@@ -53,8 +53,14 @@ export class OrderWalk {
   #level = HIGHEST_PRIORITY + 1;
   #fronts = new Heap<Front>(goesBefore);
 
-  constructor(streams: Iterable<Stream>, rules: OrderRules, mayGo: (turn: Turn) => boolean = () => true) {
-    this.#share = new FairShare(rules);
+  /** `share`: as the rules say, and nobody else's unless those in order are dispatched with it. */
+  constructor(
+    streams: Iterable<Stream>,
+    rules: OrderRules,
+    mayGo: (turn: Turn) => boolean = () => true,
+    share = new FairShare(rules),
+  ) {
+    this.#share = share;
     this.#mayGo = mayGo;
     this.#turn = this.#share.turn;
     for (const stream of streams) this.#sort(new StreamCursor(stream, this.#share, rules));

@@ -56,6 +56,8 @@ export class Placing {
   readonly #going = new Map<Lane | string, number>();
   /** Lanes that can wait until the next plan. */
   readonly #left = new Set<Lane>();
+  /** Of lanes in which it is the same for each job: whether it may go, until the next one is placed. */
+  readonly #free = new Map<Lane, boolean>();
   /** Null until somebody asks. */
   #soon: SoonWarm | null = null;
   /** One at a time: a second one would keep a second instance from working. */
@@ -74,12 +76,12 @@ export class Placing {
     this.reasons = new Reasons(state, this, needsOf);
     this.#mostOvertaking = Math.max(LEAST_OVERTAKING, 2 * candidates.filter(takesPart).length);
     const mayGo = (turn: Turn): boolean => this.#mayGo(turn);
-    const walk = new OrderWalk(pending.streams(), { ...state, now }, mayGo);
+    const walk = new OrderWalk(pending.streams(), { ...state, now }, mayGo, this.#share);
     this.#front = new OrderFront(walk, mayGo, (jobId) => pending.overtaken(jobId));
   }
 
   shares(): Shares {
-    return this.#share.result((jobId) => this.#waits(jobId));
+    return this.#share.result((jobId) => this.#state.pending.has(jobId));
   }
 
   /** Some job of the class does not go. */
@@ -113,9 +115,8 @@ export class Placing {
   #pick(): Pick | null {
     const first = this.#first();
     if (!first) return null;
-    const seats = this.#seats;
-    const isAnyWarm = this.#state.pending.classes().some((needsKey) => seats.isWarm(needsKey));
-    const pick = (isAnyWarm ? this.#firstWarm() : null) ?? this.#firstCold();
+    const warm = this.#state.pending.classes().filter((needsKey) => this.#seats.isWarm(needsKey));
+    const pick = (warm.length > 0 ? this.#firstWarm(new Set(warm)) : null) ?? this.#firstCold();
     return pick && { ...pick, isInTurn: pick.goes === first };
   }
 
@@ -127,18 +128,20 @@ export class Placing {
       if (this.#seats.hasPlaceFor(turn)) return waiting;
       // a suspect, and no instance is empty
       this.#left.add(turn.lane);
+      this.#free.clear();
       this.#reserved ||= this.#seats.reserveFor(turn);
       if (this.#seats.free === 0) return null;
     }
     return null;
   }
 
-  /** The first in order, among so many, whose models are in memory where it can go. */
-  #firstWarm(): Omit<Pick, 'isInTurn'> | null {
+  /** The first in order, among so many, whose models are in memory where it can go; `warm`: classes of which some are. */
+  #firstWarm(warm: ReadonlySet<string>): Omit<Pick, 'isInTurn'> | null {
     const before: Waiting[] = [];
     for (const waiting of this.#front.jobs()) {
       const { turn } = waiting;
-      const seat = this.#best(turn, this.#seats.warmPlacesFor(turn));
+      const isWarm = warm.has(turn.lane.needsKey);
+      const seat = isWarm ? this.#best(turn, this.#seats.warmPlacesFor(turn)) : null;
       if (seat) return this.#pickPast(before, waiting, seat);
       before.push(waiting);
       const mayLookOn = waiting.overtaken < this.#mostOvertaking || !this.#seats.hasPlaceFor(turn);
@@ -164,7 +167,15 @@ export class Placing {
   }
 
   #pickPast(before: readonly Waiting[], goes: Waiting, seat: Seat): Omit<Pick, 'isInTurn'> {
-    return { goes, seat, overtakes: before.filter(({ turn }) => this.#seats.canGo(turn, seat)) };
+    const able = new Map<Lane, boolean>();
+    const overtakes = before.filter(({ turn }) => {
+      const known = able.get(turn.lane);
+      if (known !== undefined) return known;
+      const canGo = this.#seats.canGo(turn, seat);
+      if (isSameForLane(turn.lane)) able.set(turn.lane, canGo);
+      return canGo;
+    });
+    return { goes, seat, overtakes };
   }
 
   #best(turn: Turn, places: readonly Seat[]): Seat | null {
@@ -178,6 +189,7 @@ export class Placing {
     const { job, lane } = goes.turn;
     const { isRetry, tenant } = lane;
     goes.hasGone = true;
+    this.#free.clear();
     for (const waiting of overtakes) waiting.overtaken++;
     this.assignments.push({
       jobId: job.id,
@@ -196,6 +208,14 @@ export class Placing {
 
   /** Held back by nothing but its turn, and there is a place; a suspect may also have one kept free for it. */
   #mayGo(turn: Turn): boolean {
+    const known = this.#free.get(turn.lane);
+    if (known !== undefined) return known;
+    const isFree = this.#isFree(turn);
+    if (isSameForLane(turn.lane)) this.#free.set(turn.lane, isFree);
+    return isFree;
+  }
+
+  #isFree(turn: Turn): boolean {
     const { lane } = turn;
     if (this.#left.has(lane) || this.reasons.holding(lane) !== null) return false;
     if (this.#seats.hasPlaceFor(turn) || (lane.isSuspect && !this.#reserved)) return true;
@@ -224,6 +244,11 @@ export class Placing {
     this.#demand ??= demandOf(this.#state.pending, this.#needsOf);
     return this.#demand.get(model) ?? 0;
   }
+}
+
+/** What holds for one job of the lane holds for all of them, until the next one is placed. */
+function isSameForLane({ avoids, isSuspect }: Lane): boolean {
+  return avoids === null && !isSuspect;
 }
 
 /** How many jobs wait for each model. */

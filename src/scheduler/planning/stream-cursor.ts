@@ -27,7 +27,8 @@ export class StreamCursor {
   /** Null until the first job is stepped over: most streams are not looked at further. */
   #begun: Heap<Place> | null = null;
   #nextLine = 0;
-  #head: Turn | null;
+  #head: Turn | null = null;
+  #level = 0;
 
   constructor({ tenant, key, lines }: Stream, share: FairShare, ageing: Ageing) {
     this.tenant = tenant;
@@ -37,7 +38,7 @@ export class StreamCursor {
     this.#agedFrom = share.agedFrom(key);
     const [lane] = lines;
     const job = lane?.jobs[0];
-    this.#head = lane && job ? { job, lane } : null;
+    if (lane && job) this.#setHead(job, lane);
   }
 
   /** The next job; the same until something is passed or left out. */
@@ -45,10 +46,9 @@ export class StreamCursor {
     return this.#head;
   }
 
-  /** The priority that the next job counts as; 0 when there is none. */
+  /** The priority that the next job counts as, if there is one. */
   get level(): number {
-    const job = this.#head?.job;
-    return job ? effectivePriority(job, this.#agedFromOf(job), this.#ageing) : 0;
+    return this.#level;
   }
 
   /** Where the next job starts at the latest, whatever its tenant's turn: it keeps an earlier one. */
@@ -62,7 +62,7 @@ export class StreamCursor {
     const begun = this.#begin();
     const place = begun.first();
     if (!place) return;
-    if (!isReturned(place.job)) {
+    if (this.#level > place.job.priority && !isReturned(place.job)) {
       const from = agedFromAfter(place.job, this.#agedFromOf(place.job), this.#ageing);
       this.#agedFrom = Math.max(this.#agedFrom, from);
     }
@@ -79,6 +79,11 @@ export class StreamCursor {
     const begun = this.#begin();
     begun.removeFirst();
     this.#look(begun);
+  }
+
+  #setHead(job: PendingJob, lane: Line): void {
+    this.#head = { job, lane };
+    this.#level = effectivePriority(job, this.#agedFromOf(job), this.#ageing);
   }
 
   #agedFromOf(job: PendingJob): number {
@@ -99,7 +104,8 @@ export class StreamCursor {
       const job = lane?.jobs[0];
       const first = begun.first();
       if (!lane || !job || (first && arrivedBefore(first.job, job) < 0)) {
-        this.#head = first ? { job: first.job, lane: first.lane } : null;
+        if (first) this.#setHead(first.job, first.lane);
+        else this.#head = null;
         return;
       }
       begun.push({ lane, job, at: 0 });

@@ -24,6 +24,8 @@ export type CanaryOutcome =
   | { readonly kind: 'passed' }
   /** One line for a person. */
   | { readonly kind: 'failed'; readonly reason: string }
+  /** A prompt of somebody else ran for so long that its turn did not come. */
+  | { readonly kind: 'no-turn' }
   /** It says nothing about the instance: that went away, somebody took the prompt out, or the owner gave it up. */
   | { readonly kind: 'undecided' };
 
@@ -40,6 +42,7 @@ const VANISHED_MS = 2000;
 const CALL_DEADLINE_MS = 3000;
 const CLEAN_UP_MS = 3000;
 const UNDECIDED: CanaryOutcome = { kind: 'undecided' };
+const LATE: CanaryOutcome = failed('the canary did not end in time');
 /** Nothing listens there any more, so there is nothing to clean up either. */
 const GONE: CanaryOutcome = { kind: 'undecided' };
 
@@ -71,16 +74,17 @@ function refusal(reply: PromptReply): CanaryOutcome | null {
   }
 }
 
-/** What is known of its turn: when it last moved up, and what stood before it then. */
+/** What is known of its turn: when it last moved up, what stood before it then, and what it means if that stays so. */
 interface Turn {
   readonly since: number;
   readonly before: string;
   readonly patienceMs: number;
+  readonly meaning: CanaryOutcome;
 }
 
 async function follow({ http, clock, signal }: CanaryParts, canary: Canary): Promise<CanaryOutcome> {
   const call = { deadlineMs: CALL_DEADLINE_MS, signal };
-  let turn: Turn = { since: clock.monotonic(), before: '', patienceMs: canary.timeoutMs };
+  let turn: Turn = { since: clock.monotonic(), before: '', patienceMs: canary.timeoutMs, meaning: LATE };
   for (let looks = 0; ; looks++) {
     const queue = await http.getQueue(call);
     if (signal.aborted || isGone(queue)) return GONE;
@@ -90,21 +94,22 @@ async function follow({ http, clock, signal }: CanaryParts, canary: Canary): Pro
       if (signal.aborted || isGone(entry)) return GONE;
       if (entry.ok && entry.value) return judged(entry.value);
       turn = entry.ok
-        ? moved(turn, 'nowhere', Math.min(VANISHED_MS, canary.timeoutMs), clock)
-        : moved(turn, 'unknown', canary.timeoutMs, clock);
+        ? moved(turn, 'nowhere', Math.min(VANISHED_MS, canary.timeoutMs), UNDECIDED, clock)
+        : moved(turn, 'unknown', canary.timeoutMs, LATE, clock);
     } else if (before !== null) {
-      const patienceMs = before.running === '' ? canary.timeoutMs : RUNNING_PATIENCE_MS;
-      turn = moved(turn, `${before.running} ${before.pending}`, patienceMs, clock);
+      const place = `${before.running} ${before.pending}`;
+      turn =
+        before.running === ''
+          ? moved(turn, place, canary.timeoutMs, LATE, clock)
+          : moved(turn, place, RUNNING_PATIENCE_MS, { kind: 'no-turn' }, clock);
     }
-    if (clock.monotonic() - turn.since >= turn.patienceMs) {
-      return turn.before === 'nowhere' ? UNDECIDED : failed('the canary did not end in time');
-    }
+    if (clock.monotonic() - turn.since >= turn.patienceMs) return turn.meaning;
     if (!(await pause(clock, Math.min(1000, 50 * 2 ** Math.min(looks, 5)), signal))) return UNDECIDED;
   }
 }
 
-function moved(turn: Turn, before: string, patienceMs: number, clock: Clock): Turn {
-  return before === turn.before ? turn : { since: clock.monotonic(), before, patienceMs };
+function moved(turn: Turn, before: string, patienceMs: number, meaning: CanaryOutcome, clock: Clock): Turn {
+  return before === turn.before ? turn : { since: clock.monotonic(), before, patienceMs, meaning };
 }
 
 /** What must end before it begins; null when it is not in the queue. */

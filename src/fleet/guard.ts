@@ -176,6 +176,9 @@ export class Guard implements Service {
     this.#undecided = outcome.kind === 'undecided' && this.#options.answering() ? this.#undecided + 1 : 0;
     if (outcome.kind === 'passed') this.#take({ kind: 'canary-passed' });
     else if (outcome.kind === 'failed') this.#take({ kind: 'canary-failed', reason: outcome.reason });
+    // one that still gets jobs may well be given long ones
+    else if (outcome.kind === 'no-turn' && this.state !== 'CLOSED')
+      this.#take({ kind: 'canary-failed', reason: 'nothing moves before the canary' });
     else if (this.#undecided >= UNDECIDED_LIMIT) {
       this.#undecided = 0;
       this.#take({ kind: 'canary-failed', reason: 'canaries come to nothing' });

@@ -208,7 +208,7 @@ export class Forecast {
     return {
       ...work,
       models,
-      groups: new Set(this.#groups.filter(({ example }) => isAble(example, needsKey, needs))),
+      groups: new Set(this.#groups.filter(({ example }) => isAble(example, needs))),
       warm: this.#warmHeap(needs.models, models),
       runMs: estimates.runMs(work) ?? this.#state.usualMs ?? Number.POSITIVE_INFINITY,
       loadMs: estimates.loadMs(work) ?? 0,

@@ -6,11 +6,7 @@ import type { Lane } from './lane.ts';
 import { mayRetry, type RecentDispatches } from './retry-budget.ts';
 
 /** Why a whole class cannot start anywhere; null when an able instance is up, so that it merely waits its turn. */
-export function blockedReason(
-  needsKey: string,
-  needs: Needs,
-  candidates: readonly Candidate[],
-): string | null {
+export function blockedReason(needs: Needs, candidates: readonly Candidate[]): string | null {
   if (candidates.length === 0) return 'no instances are configured';
   const up = candidates.filter(isUp);
   if (up.length === 0) return nobodyUp(candidates);
@@ -24,7 +20,7 @@ export function blockedReason(
   if (usable.length === 0) return 'every healthy instance is held up by a prompt that does not end';
   const lackOf = (candidate: Candidate): Lack => ({
     name: candidate.name,
-    things: missingWords(lacks(candidate, needsKey, needs)),
+    things: missingWords(lacks(candidate, needs)),
   });
   const lacking = usable.map(lackOf);
   if (lacking.some(({ things }) => things.length === 0)) return null;
@@ -56,9 +52,7 @@ export function isolationReason(lane: Lane, needs: Needs, candidates: readonly C
   if (!lane.isSuspect) return null;
   const able = candidates.filter(
     (candidate) =>
-      isOpen(candidate) &&
-      candidate.takenSlots.length < candidate.capacity &&
-      isAble(candidate, lane.needsKey, needs),
+      isOpen(candidate) && candidate.takenSlots.length < candidate.capacity && isAble(candidate, needs),
   );
   if (able.length === 0 || able.some((candidate) => promptsOn(candidate) === 0)) return null;
   return 'an instance went down with the job, so it waits for one without any other prompt';

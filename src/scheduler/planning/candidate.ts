@@ -72,24 +72,20 @@ export function promptsOn({ takenSlots, foreignPrompts }: Candidate): number {
   return takenSlots.length + foreignPrompts;
 }
 
-const MEMORY_LIMIT = 4096;
-/** missingFrom remembered per inventory: both sides never change, and a plan asks the same question at every wake. */
-const remembered = new WeakMap<Inventory, Map<string, Needs>>();
+/** What was found missing: both sides never change, and a plan asks the same of every class at every wake. */
+const remembered = new WeakMap<Inventory, WeakMap<Needs, Needs>>();
 
 /** What the candidate lacks for the class of needs. */
-export function lacks(candidate: Candidate, needsKey: string, needs: Needs): Needs {
-  if (!candidate.inventory) return missingFrom(needs, null);
-  let known = remembered.get(candidate.inventory);
-  if (!known || known.size >= MEMORY_LIMIT) {
-    known = new Map();
-    remembered.set(candidate.inventory, known);
-  }
-  const answer = known.get(needsKey) ?? missingFrom(needs, candidate.inventory);
-  known.set(needsKey, answer);
+export function lacks({ inventory }: Candidate, needs: Needs): Needs {
+  if (!inventory) return missingFrom(needs, null);
+  const known = remembered.get(inventory) ?? new WeakMap<Needs, Needs>();
+  remembered.set(inventory, known);
+  const answer = known.get(needs) ?? missingFrom(needs, inventory);
+  known.set(needs, answer);
   return answer;
 }
 
-export function isAble(candidate: Candidate, needsKey: string, needs: Needs): boolean {
-  const missing = lacks(candidate, needsKey, needs);
+export function isAble(candidate: Candidate, needs: Needs): boolean {
+  const missing = lacks(candidate, needs);
   return missing.nodeTypes.length === 0 && missing.models.length === 0;
 }

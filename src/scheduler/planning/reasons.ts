@@ -75,8 +75,8 @@ export class Reasons {
     const known = this.#ofClass.get(key);
     if (known !== undefined) return known;
     const needs = this.#needsOf(needsKey);
-    const isRunnable = this.#samples.some((candidate) => isAble(candidate, needsKey, needs));
-    const reason = isRunnable ? null : blockedReason(needsKey, needs, this.#state.candidates);
+    const isRunnable = this.#samples.some((candidate) => isAble(candidate, needs));
+    const reason = isRunnable ? null : blockedReason(needs, this.#state.candidates);
     this.#ofClass.set(key, reason);
     return reason;
   }

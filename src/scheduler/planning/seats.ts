@@ -87,7 +87,7 @@ export class Seats {
   /** Whether the job could go to this place now. */
   canGo(turn: Turn, seat: Seat): boolean {
     const { needsKey } = turn.lane;
-    return isAble(seat.candidate, needsKey, this.#rules.needsOf(needsKey)) && this.fits(turn, seat);
+    return isAble(seat.candidate, this.#rules.needsOf(needsKey)) && this.fits(turn, seat);
   }
 
   /** Whether the job could go to this place, whose instance is able, now. */
@@ -169,7 +169,7 @@ export class Seats {
     const known = this.#able.get(needsKey);
     if (known) return known;
     const needs = this.#rules.needsOf(needsKey);
-    const able = [...this.#groups.values()].filter(({ example }) => isAble(example, needsKey, needs));
+    const able = [...this.#groups.values()].filter(({ example }) => isAble(example, needs));
     this.#able.set(needsKey, able);
     return able;
   }
@@ -187,7 +187,7 @@ export class Seats {
     if (this.#rules.now - job.notBefore >= AVOIDED_MS) return false;
     const needs = this.#rules.needsOf(needsKey);
     return this.#rules.candidates.some(
-      (one) => one.id !== avoids && mayTakePartSoon(one) && isAble(one, needsKey, needs),
+      (one) => one.id !== avoids && mayTakePartSoon(one) && isAble(one, needs),
     );
   }
 

@@ -66,7 +66,7 @@ export class SoonWarm {
       if (place.endsAt > until) return null;
       const { candidate } = place;
       const isWarm = needs.models.every((model) => candidate.loadedModels.includes(model));
-      if (isWarm && !this.#claimed.has(place) && isAble(candidate, needsKey, needs)) return place;
+      if (isWarm && !this.#claimed.has(place) && isAble(candidate, needs)) return place;
     }
     return null;
   }

@@ -87,7 +87,7 @@ describe('the reason a class of jobs is left waiting', () => {
 
   for (const [what, fleet, reason] of cases) {
     it(`is right when ${what}`, () => {
-      expect(blockedReason('key', NEEDS, fleet)).toBe(reason);
+      expect(blockedReason(NEEDS, fleet)).toBe(reason);
     });
   }
 });

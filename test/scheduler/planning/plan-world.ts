@@ -141,7 +141,7 @@ export class PlanWorld {
     const { maxRunning } = (this.rules.limitsOf ?? sameForAll)(job.tenant);
     if (maxRunning !== null) expect(this.#byTenant().get(job.tenant)).toBeLessThanOrEqual(maxRunning);
     const needs = this.rules.needs?.get(job.needsKey);
-    if (needs) expect(isAble(instance, job.needsKey, needs)).toBe(true);
+    if (needs) expect(isAble(instance, needs)).toBe(true);
     if (laneOf(job).isRetry) {
       const recent = this.dispatched.filter(({ at }) => at > this.now - BUDGET_WINDOW_MS);
       const retries = recent.filter((one) => laneOf(one.job).isRetry).length;

@@ -154,10 +154,7 @@ class OneTenantWorld extends HistoryWorld {
       left.delete(jobId);
       const there = state.candidates.find(({ id }) => id === instanceId);
       const passed = [...left.values()].filter(
-        (other) =>
-          servedBefore(other, job) < 0 &&
-          there &&
-          isAble(there, other.needsKey, NEEDS.get(other.needsKey) as Needs),
+        (other) => servedBefore(other, job) < 0 && there && isAble(there, NEEDS.get(other.needsKey) as Needs),
       );
       expect(new Set(overtakes)).toEqual(new Set(passed.map(({ id }) => id)));
     }

@@ -4,7 +4,8 @@
  * is read from what the instances say they ran, in their own order.
  *
  * On such short jobs what a gateway needs between two of them counts: it is measured first, with jobs of a model that
- * nobody else asks for, and belongs to every job of the virtual time, and to the utilisation. BENCH_JOBS sets the size.
+ * nobody else asks for, and belongs to every job of the virtual time, and to the utilisation; and once more after them: a
+ * machine that did other work meanwhile makes the two differ, and the comparison void. BENCH_JOBS sets the size.
  */
 import { randomFrom } from '../../chaos/scenario.ts';
 import { median } from '../statistics.ts';
@@ -46,20 +47,21 @@ export async function real(): Promise<void> {
 }
 
 async function compare(fleet: RealFleet, seed: number): Promise<void> {
-  const overheadMs = await overheadOf(fleet);
+  const overheadMs = await overheadOf(fleet, 'before');
   const jobs = jobList(seed, overheadMs);
   const measured = warmShare(await fleet.run(jobs));
+  const laterMs = await overheadOf(fleet, 'after');
   const { runs } = simulate(scenarioOf(jobs), ours());
   const simulated = runs.filter(({ loadMs }) => loadMs === 0).length / runs.length;
   const shares = [simulated, measured].map((share) => `${(share * 100).toFixed(1)} %`);
   console.log(
-    `  seed ${seed}: virtual ${shares[0]}, gateway ${shares[1]}, ratio ${(measured / simulated).toFixed(3)} (${overheadMs.toFixed(0)} ms between jobs)`,
+    `  seed ${seed}: virtual ${shares[0]}, gateway ${shares[1]}, ratio ${(measured / simulated).toFixed(3)} (between jobs ${overheadMs.toFixed(0)} ms, after the run ${laterMs.toFixed(0)} ms)`,
   );
 }
 
 /** What an instance that always has work spends on a job beside its steps, ms. */
-async function overheadOf(fleet: RealFleet): Promise<number> {
-  const one = (n: number): FleetJob => ({ id: `before ${n}`, model: OTHER_MODEL, steps: MEAN_STEPS, at: 0 });
+async function overheadOf(fleet: RealFleet, name: string): Promise<number> {
+  const one = (n: number): FleetJob => ({ id: `${name} ${n}`, model: OTHER_MODEL, steps: MEAN_STEPS, at: 0 });
   const ran = await fleet.run(Array.from({ length: ROUNDS_BEFORE * INSTANCES }, (_, n) => one(n)));
   const gaps = ran.flatMap((runs) =>
     runs.slice(2).map((run, n) => run.startedAt - (runs[n + 1] as RealRun).startedAt),

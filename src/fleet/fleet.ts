@@ -155,9 +155,10 @@ class InstanceFleet implements Fleet {
 
   /** Resolves once every socket is closed; from then on nobody belongs to it, until the next start. */
   async stop(): Promise<void> {
-    this.#cap.stop();
     await Promise.all([...this.members().map((member) => member.stop()), ...this.#leaving]);
     this.#members.clear();
+    // last: where there are no members, none can be one too many
+    this.#cap.stop();
   }
 
   async adopt(id: string): Promise<void> {

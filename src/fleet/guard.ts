@@ -97,9 +97,9 @@ export class Guard implements Service {
     this.#take({ kind: 'needed' });
   }
 
-  /** It answered a probe. */
-  answered(cameBack: boolean): void {
-    if (cameBack) {
+  /** It answered a probe. `isAnother`: it may be another process by now. */
+  answered(isAnother: boolean): void {
+    if (isAnother) {
       this.#undecided = 0;
       this.#canary?.abort.abort();
       this.#take({ kind: 'comeback' });

@@ -246,7 +246,7 @@ export class Member implements Service {
     const { events } = this.#options;
     const comeback = queue ? await this.#signs.comeback(cameBack) : null;
     if (comeback) events.onComeback(this.id, comeback);
-    if (queue) this.#guard.answered(comeback !== null);
+    if (queue) this.#guard.answered(comeback !== null && comeback !== 'same');
     if (queue) events.onQueue(this.id, queue);
     events.onChange(this.id);
   }

@@ -80,6 +80,15 @@ describe('a fleet on which jobs fail everywhere', () => {
     expect(fleet.isPanic).toBe(false);
   });
 
+  it('leaves no panic behind that begins while it stops', async () => {
+    const { fleet } = await fourUndecided();
+    const stopping = fleet.stop();
+    for (const index of [0, 1, 2, 3]) failTwice(fleet, index);
+    expect(fleet.isPanic).toBe(true);
+    await stopping;
+    expect(fleet.isPanic).toBe(false);
+  });
+
   it('tells nothing of the fleet when there is only one', async () => {
     const one = await simulator({ faults: { workerDead: true } });
     const fleet = await startFleet(await tempStore(), [one.url], { config: { canaryTimeoutMs: 60_000 } });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { MemoryBus } from '../../src/events/memory-bus.ts';
 import { instancesTopic } from '../../src/events/topics.ts';
+import { canaryGraph } from '../../src/fleet/canary-graph.ts';
 import type { Fleet } from '../../src/fleet/fleet.ts';
 import { canaryTag } from '../../src/fleet/ownership.ts';
 import { present } from '../../src/lib/assert.ts';
@@ -56,6 +57,36 @@ describe('an instance put aside', () => {
     await one.control.restart();
     await eventually(() => stateOf(fleet) === 'CLOSED');
     expect(one.control.executions()).toMatchObject([{ outcome: 'success' }]);
+  });
+
+  it('stays aside when it was only out of reach for a while', async () => {
+    const { one, fleet, member } = await oneInstance({ config: { canaryTimeoutMs: 100 } });
+    await eventually(() => fleet.instances()[0]?.listening);
+    const ended = new Promise((resolve) => {
+      fleet.listen({
+        onMessage: (_, message) => message.kind === 'executing' && message.node === null && resolve(message),
+      });
+    });
+    const { clientId } = member.beginPrompt();
+    const prompt = canaryGraph(null, Math.random);
+    await member.http.postPrompt(
+      { promptId: randomUUID(), clientId, prompt, extraData: {} },
+      { deadlineMs: 3000 },
+    );
+    await ended;
+    one.control.setFaults({ workerDead: true });
+    member.experienced({ kind: 'fault', reason: 'a job did not start' }, SOURCE);
+    await eventually(() => stateOf(fleet) === 'OPEN');
+    const seen: unknown[] = [];
+    fleet.listen({
+      onComeback: (_, comeback) => seen.push(comeback),
+      onQueue: () => seen.length > 0 && seen.push(stateOf(fleet)),
+    });
+    one.control.setFaults({ frozen: true });
+    await eventually(() => fleet.instances()[0]?.answering === false);
+    one.control.setFaults({ frozen: false });
+    await eventually(() => seen.length > 1);
+    expect(seen.slice(0, 2)).toEqual(['same', 'OPEN']);
   });
 
   it('is tried again when its time is over, until it works', async () => {

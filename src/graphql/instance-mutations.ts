@@ -116,7 +116,7 @@ function addChanges(
         services.fleet.setDraining(id, false, shutdown),
       ),
       probeInstance: change(
-        'Asks it how it is, now; the answer has what was found.',
+        'Asks it how it is and which node types and model files it has, now; the answer has what was found.',
         'probe',
         ({ services, shutdown }, id) => services.fleet.probe(id, shutdown),
       ),

@@ -8,7 +8,7 @@ import { MODEL_KINDS, type ModelKind, type ModelView, type Refs } from './refs.t
 export function addModel(builder: Builder, refs: Refs): void {
   builder.objectType(refs.Model, {
     description:
-      'A model file that instances list. Files of one name in different folders are different models.',
+      'A model file that instances list. Files of one name are one model where they are of one kind, else different ones.',
     fields: (t) => ({
       name: t.exposeString('name', {
         description:
@@ -30,7 +30,7 @@ export function addModel(builder: Builder, refs: Refs): void {
     t.field({
       type: [refs.Model],
       description:
-        'Model files that some instance lists, by kind and name, as they were last read (INVENTORY_REFRESH_MS).',
+        'Model files that some instance lists, by kind and name, as they were last read: every INVENTORY_REFRESH_MS, and by `probeInstance`.',
       args: {
         kind: t.arg({ type: refs.ModelKind, description: 'Only those of this kind.' }),
         name: t.arg.string({

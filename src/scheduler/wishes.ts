@@ -110,6 +110,7 @@ export class Wishes {
     const member = this.#parts.fleet.member(id);
     if (!member) return LEFT;
     await member.probeNow();
+    if (member.state().answering) await member.rereadLists();
     return null;
   }
 

@@ -1,6 +1,7 @@
 /** Models come and go while a gateway runs: jobs wait for them, and users look where they are. */
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
+import { changeInstance, instances as instancesOf } from '../support/fleet-commands.ts';
 import { ended, jobThat, submitGraph, submitting } from '../support/jobs.ts';
 import { healthyInstances, type RunningGateway, startGateway } from '../support/running-gateway.ts';
 
@@ -76,6 +77,22 @@ describe('models of a fleet', () => {
     instances[0]?.control.adjust(HAS_RARE);
     const job = await ended(client, id);
     expect(job).toMatchObject({ status: 'COMPLETED', instance: { name: 'gpu1' }, attempts: [{ number: 1 }] });
+  });
+
+  it('that are new on an instance are known once it is probed', async () => {
+    const gateway = await startGateway({ instances: [HAS_NOT] });
+    const { client, instances } = gateway;
+    await eventually(async () => (await models(gateway)).includes('UPSCALER common.pth: gpu1'));
+    instances[0]?.control.adjust(HAS_RARE);
+    const refused = await submitting(client, 'submitJob', { graph: upscale('rare.pth') });
+    expect(refused).toMatchObject({ __typename: 'NotRunnableError' });
+
+    const [{ id = '' } = {}] = await instancesOf(client);
+    expect(await changeInstance(client, 'probeInstance', id)).toMatchObject({
+      __typename: 'InstanceSuccess',
+    });
+    const job = await submitGraph(client, upscale('rare.pth'), { waitMs: 20_000 });
+    expect(job.status).toBe('COMPLETED');
   });
 
   it('that an instance lost unnoticed cost a try, not the job, which then runs where they are', async () => {

@@ -76,7 +76,7 @@ class BusyFleet {
     const inventories = Array.from({ length: INVENTORIES }, () => this.#inventory());
     this.#states = Array.from({ length: instances }, (_, n) => ({
       ...newCandidate(`i${n}`),
-      takenSlots: [0],
+      ...this.#busy(instances),
       inventory: inventories[n % INVENTORIES] ?? null,
       loadedModels: [this.#pick.model(this.#random)],
     }));
@@ -87,7 +87,7 @@ class BusyFleet {
   round(): number {
     this.#arrive();
     const free = Math.floor(this.#random() * this.#states.length);
-    this.#states[free] = { ...(this.#states[free] as Candidate), takenSlots: [] };
+    this.#states[free] = { ...(this.#states[free] as Candidate), takenSlots: [], endsAt: [] };
     const startedAt = performance.now();
     const { assignments, cursor, shares } = plan(this.#planState(), this.#now);
     const took = performance.now() - startedAt;
@@ -96,11 +96,20 @@ class BusyFleet {
     for (const { jobId, instanceId, overtakes } of assignments) {
       const at = this.#states.findIndex(({ id }) => id === instanceId);
       const loadedModels = this.#needs.get(this.#queue.get(jobId)?.needsKey ?? '')?.models ?? [];
-      this.#states[at] = { ...(this.#states[at] as Candidate), takenSlots: [0], loadedModels };
+      this.#states[at] = {
+        ...(this.#states[at] as Candidate),
+        ...this.#busy(this.#states.length),
+        loadedModels,
+      };
       this.#queue.remove(jobId);
       this.#queue.overtake(overtakes);
     }
     return took;
+  }
+
+  /** With so many instances a place comes free every GAP_MS. */
+  #busy(instances: number): Pick<Candidate, 'takenSlots' | 'endsAt'> {
+    return { takenSlots: [0], endsAt: [this.#now + 2 * this.#random() * instances * GAP_MS] };
   }
 
   #planState() {

@@ -63,10 +63,11 @@ export class SoonWarm {
     const line = this.#lineOf(needsKey, needs);
     for (; line.next < line.places.length; line.next++) {
       const place = line.places[line.next] as SoonFree;
+      if (this.#claimed.has(place)) continue;
       if (place.endsAt > until) return null;
       const { candidate } = place;
       const isWarm = needs.models.every((model) => candidate.loadedModels.includes(model));
-      if (isWarm && !this.#claimed.has(place) && isAble(candidate, needs)) return place;
+      if (isWarm && isAble(candidate, needs)) return place;
     }
     return null;
   }

@@ -3,6 +3,7 @@ import type { Needs } from '../../../src/domain/capabilities.ts';
 import { NO_LIMITS } from '../../../src/domain/tenant-limits.ts';
 import { laneOf } from '../../../src/scheduler/planning/lane.ts';
 import type { PlanState } from '../../../src/scheduler/planning/plan-state.ts';
+import { candidate } from './candidate.ts';
 import { pendingJob } from './pending-job.ts';
 import { PlanWorld } from './plan-world.ts';
 
@@ -107,6 +108,26 @@ describe('a job', () => {
     put(it, 'x', 'x');
     expect(went(it.plan())).toEqual(['1-x i1']);
   });
+});
+
+it('looks at few of the places that come free soon, however many jobs wait for them and others go', () => {
+  let looked = 0;
+  const busy = Array.from({ length: 300 }, (_, n) =>
+    candidate({
+      ...{ id: `busy${n}`, takenSlots: [0], endsAt: [1 + n] },
+      // each look asks for the second model
+      loadedModels: Object.assign(['x', 'lora'], {
+        includes: (model: string) => ++looked > 0 && model !== 'y',
+      }),
+    }),
+  );
+  const it = world([...busy, ...Array.from({ length: 20 }, (_, n) => ({ id: `free${n}` }))], { estimates });
+  it.running = busy.map(({ id }) => ({ job: pendingJob({ id }), instanceId: id, slot: 0, at: 0 }));
+  put(it, ...Array.from({ length: 400 }, () => 'x+lora'));
+  const placed = it.plan();
+  expect(placed.map(({ job }) => job.id)).toEqual(placed.map((_, n) => `${300 + n}-x+lora`));
+  expect(placed).toHaveLength(20);
+  expect(looked).toBeLessThanOrEqual(2 * busy.length);
 });
 
 describe('an instance', () => {

@@ -4,6 +4,7 @@ import type { Inventory } from '../domain/capabilities.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { EventBus } from '../events/bus.ts';
 import type { Clock } from '../lib/clock.ts';
+import { Gate } from '../lib/gate.ts';
 import { type HealthPatch, saveHealth } from '../store/instances.ts';
 import { saveInventory } from '../store/inventories.ts';
 import type { Store } from '../store/open.ts';
@@ -35,6 +36,12 @@ export class InstanceRow {
   #instance: Instance;
   #inventory: Inventory | null;
   #savedAt = Number.NEGATIVE_INFINITY;
+  /** Not in the row yet: it goes along with the next write. */
+  #unsaved: HealthPatch = {};
+  /** Some of that is news. */
+  #isNews = false;
+  /** Of two writes on their way the older one might come last. */
+  readonly #writing = new Gate(1);
 
   constructor(parts: InstanceRowParts, instance: Instance, inventory: Inventory | null) {
     this.#parts = parts;
@@ -57,17 +64,12 @@ export class InstanceRow {
   }
 
   async save(patch: HealthPatch): Promise<void> {
-    const { store, clock } = this.#parts;
     const before = this.#instance;
     this.#instance = { ...before, ...patch };
-    const changed = MATTERS.some((field) => before[field] !== this.#instance[field]);
-    if (!changed && clock.monotonic() - this.#savedAt < SAVE_EVERY_MS) return;
-    const now = clock.now();
-    const saved = await saveHealth(store.db, before.id, patch, now);
-    this.#savedAt = clock.monotonic();
-    // whether it drains is taken over by `adopt` only: what this answers may be older than what that read
-    if (saved) this.#instance = { ...this.#instance, updatedAt: saved.updatedAt };
-    if (changed) this.#announce(now);
+    this.#unsaved = { ...this.#unsaved, ...patch };
+    this.#isNews ||= MATTERS.some((field) => before[field] !== this.#instance[field]);
+    if (!this.#isNews && this.#parts.clock.monotonic() - this.#savedAt < SAVE_EVERY_MS) return;
+    await this.#writing.run(() => this.#write());
   }
 
   /** Takes over what people say of it in the row. */
@@ -87,6 +89,27 @@ export class InstanceRow {
     this.#instance = { ...this.#instance, inventoryKey: key };
     this.#announce(now);
     return true;
+  }
+
+  async #write(): Promise<void> {
+    const { store, clock } = this.#parts;
+    const [patch, isNews] = [this.#unsaved, this.#isNews];
+    // the write before this one took it along
+    if (Object.keys(patch).length === 0) return;
+    this.#unsaved = {};
+    this.#isNews = false;
+    const now = clock.now();
+    try {
+      const saved = await saveHealth(store.db, this.#instance.id, patch, now);
+      this.#savedAt = clock.monotonic();
+      // whether it drains is taken over by `adopt` only: what this answers may be older than what that read
+      if (saved) this.#instance = { ...this.#instance, updatedAt: saved.updatedAt };
+    } catch (error) {
+      this.#unsaved = { ...patch, ...this.#unsaved };
+      this.#isNews ||= isNews;
+      throw error;
+    }
+    if (isNews) this.#announce(now);
   }
 
   #announce(at: number): void {

@@ -47,4 +47,21 @@ describe('what instances have in memory, as a fleet runs', () => {
     await gateway.simulator.control.restart();
     await eventually(async () => (await loaded()).length === 0);
   });
+
+  it('is not what a job would have needed that the instance refused', async () => {
+    const models = { checkpoints: ['flux.safetensors'] };
+    const rig = await startRig({
+      simulators: [{ models, modelLoadMs: 50 }],
+    });
+    const loaded = (): readonly string[] => rig.fleet.instances()[0]?.instance.loadedModels ?? [];
+    const refused = imageWith('flux.safetensors', 1);
+    const { '4': sampler } = refused;
+    if (!sampler) throw new Error('no sampler');
+    const id = await rig.submit({
+      ...refused,
+      '4': { ...sampler, inputs: { ...sampler.inputs, sampler_name: 'nobody knows it' } },
+    });
+    expect((await rig.ended(id)).status).toBe('FAILED');
+    await eventually(() => loaded().length === 0);
+  });
 });

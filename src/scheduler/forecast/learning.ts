@@ -79,6 +79,12 @@ export class Learning {
     return expectation;
   }
 
+  /** It ended before it began: nothing was loaded for it. */
+  didNotBegin({ instanceId, models, depth }: Expectation): void {
+    if (models) this.#memory.unused(instanceId, models, depth);
+    this.#tell(instanceId);
+  }
+
   succeeded(expectation: Expectation, runMs: number): void {
     this.#observe(expectation, runMs);
     this.#tell(expectation.instanceId);

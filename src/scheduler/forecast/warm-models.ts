@@ -63,6 +63,15 @@ export class WarmModels {
     renew(memory);
   }
 
+  /** The job did not begin after all: its set lies as deep as before it. */
+  unused(instanceId: string, models: readonly string[], depth: number | null): void {
+    const memory = this.#memories.get(instanceId);
+    if (!memory?.sets.some((set) => isSame(set, models))) return;
+    const others = memory.sets.filter((set) => !isSame(set, models));
+    memory.sets = depth === null ? others : others.toSpliced(depth - 1, 0, models);
+    renew(memory);
+  }
+
   /** A job whose set lay so deep turned out to be warm or cold; null where its time does not tell. */
   learn(instanceId: string, depth: number | null, warmth: Warmth | null): void {
     if (depth === null || warmth === null) return;

@@ -36,7 +36,7 @@ export interface RunParts {
   readonly inputFiles: InputFiles;
   readonly storageWatch: Pick<StorageWatch, 'failed'>;
   readonly transfers: TransferGate;
-  readonly learning: Pick<Learning, 'begins' | 'succeeded' | 'freed'>;
+  readonly learning: Pick<Learning, 'begins' | 'didNotBegin' | 'succeeded' | 'freed'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly fleetId: string;

@@ -19,12 +19,17 @@ export async function carryOut(run: ActiveRun, tuning: RetryTuning): Promise<voi
   } catch (error) {
     run.logger.error({ err: error }, 'an attempt could not be brought to its end');
   } finally {
+    if (!run.stopSignal.aborted && hasNotBegun(run)) run.parts.learning.didNotBegin(run.expectation);
     run.endDeadline();
     run.feed.close();
     // what a run that ended otherwise still fetches is not wanted
     await run.outputs.close();
     run.releaseClientId();
   }
+}
+
+function hasNotBegun({ posted, reached }: ActiveRun): boolean {
+  return posted === 'no' || reached === 'waiting';
 }
 
 /** What fails because its instance left the fleet is nobody's fault. */

@@ -92,6 +92,22 @@ describe.each(ENGINES)('what a leader learns, on %s', (engine) => {
   });
 });
 
+describe('an attempt that ends before it began', () => {
+  it('loads nothing: the next job is expected to load', () => {
+    const told: (readonly string[])[] = [];
+    const leader = new Learning({
+      db: NO_ROWS,
+      needsOf: (key) => ({ nodeTypes: [], models: [key] }),
+      onLoaded: (_, models) => void told.push(models),
+    });
+    const refused = leader.begins(start('flux'));
+    expect(told.at(-1)).toEqual(['flux']);
+    leader.didNotBegin(refused);
+    expect(told.at(-1)).toEqual([]);
+    expect(leader.begins(start('flux'))).toMatchObject({ warmth: 'cold', depth: null });
+  });
+});
+
 /** Nothing is read: no row of an earlier term is there. */
 const NO_ROWS = undefined as unknown as Db;
 

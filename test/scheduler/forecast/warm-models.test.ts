@@ -52,6 +52,21 @@ describe('what an instance has in memory', () => {
     expect(memory.loaded('a')).toEqual(['z', 'y']);
   });
 
+  it('is as before when a job did not begin after all', () => {
+    const memory = new WarmModels();
+    for (const model of ['x', 'y', 'z']) memory.used('a', [model]);
+    memory.used('a', ['new']);
+    memory.unused('a', ['new'], null);
+    expect(memory.depth('a', ['new'])).toBeNull();
+    memory.used('a', ['x']);
+    memory.unused('a', ['x'], 3);
+    expect(['z', 'y', 'x'].map((model) => memory.depth('a', [model]))).toEqual([1, 2, 3]);
+    memory.used('a', ['x']);
+    memory.forget('a');
+    memory.unused('a', ['x'], 3);
+    expect(memory.loaded('a')).toEqual([]);
+  });
+
   it('is the same list until it changes', () => {
     const memory = new WarmModels();
     memory.used('a', ['x']);

@@ -30,7 +30,7 @@ type InstanceInputRef = ReturnType<typeof addInstanceInput>;
 function addInstanceResult(builder: Builder, refs: Refs, failures: FailureRefs) {
   const Success = builder.objectRef<InstanceSuccess>('InstanceSuccess').implement({
     description:
-      'It was done, or is being done: the leader of the fleet has five seconds before this is answered.',
+      'It was done, or will be: this answers within five seconds, and what the leader did not get to by then is done as soon as it does.',
     fields: (t) => ({
       instance: t.field({
         type: refs.Instance,
@@ -108,7 +108,7 @@ function addChanges(
       });
     return {
       drainInstance: change(
-        'It finishes what runs and takes nothing new, over restarts, until it is resumed.',
+        'It finishes what runs and takes nothing new, over restarts, until it is resumed. That holds from when the leader knows of it: as a rule before this answers, which it does within five seconds.',
         'drain',
         ({ services, shutdown }, id) => services.fleet.setDraining(id, true, shutdown),
       ),

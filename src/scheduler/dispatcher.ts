@@ -39,6 +39,9 @@ export interface DispatcherParts extends PlaceParts {
 
 type Carried = Pick<Plan, 'cursor' | 'shares' | 'whyHeld'>;
 
+/** A place takes a few ms to find and to write; between two plans others have a turn. */
+const MOST_AT_ONCE = 16;
+
 export class Dispatcher {
   readonly #parts: DispatcherParts;
   readonly #term: number;
@@ -65,18 +68,29 @@ export class Dispatcher {
     }
   }
 
-  /** Plans once and starts what can start, while `goOn` says so. */
+  /** Plans and starts what can start, while `goOn` says so. */
   async dispatch(goOn: () => boolean): Promise<void> {
     const { clock, news } = this.#parts;
     await this.#settleDoubts();
-    const now = clock.now();
-    const { assignments, blocked, ...carried } = this.#plan(now);
-    this.#last = carried;
-    for (const assignment of assignments) {
+    for (;;) {
+      const now = clock.now();
+      const { assignments, blocked, ...carried } = this.#plan(now);
+      await this.#carryOut(assignments, carried, goOn);
       if (!goOn()) return;
-      await this.#place(assignment);
+      if (assignments.length < MOST_AT_ONCE) return news.reasons(blocked, now, goOn);
     }
-    await news.reasons(blocked, now, goOn);
+  }
+
+  async #carryOut(assignments: readonly Assignment[], carried: Carried, goOn: () => boolean): Promise<void> {
+    const { shares } = this.#last;
+    this.#last = carried;
+    try {
+      for (const assignment of assignments) if (goOn()) await this.#place(assignment);
+    } catch (error) {
+      // nobody is ahead for what was not placed
+      this.#last = { ...carried, shares };
+      throw error;
+    }
   }
 
   /** The job was canceled or deleted. */
@@ -116,6 +130,7 @@ export class Dispatcher {
       maxConcurrentJobs,
       retryBudgetPercent,
       recent: this.#dispatches.recent(tick),
+      mostAtOnce: MOST_AT_ONCE,
       storageAway: storageWatch.isAway,
       cursor,
       shares,

@@ -131,6 +131,15 @@ describe('the scheduler', () => {
     }
   });
 
+  it('fills a wide instance, although one plan places only so many', async () => {
+    const gateway = await startRig({ capacity: 40 });
+    const ids = await Promise.all(Array.from({ length: 40 }, () => gateway.submit(sleepGraph(30))));
+    await eventually(async () => {
+      const attempts = await Promise.all(ids.map((id) => gateway.attempts(id)));
+      return attempts.every((of) => of.length === 1);
+    });
+  });
+
   it('gives two identical jobs files of their own', async () => {
     const gateway = await startRig();
     const graph = sleepGraph(0.02);

@@ -73,6 +73,7 @@ class Leader {
         maxConcurrentJobs: null,
         retryBudgetPercent: 10,
         recent: { all: 0, retries: 0 },
+        mostAtOnce: Number.POSITIVE_INFINITY,
         storageAway: false,
         cursor: this.#cursor,
         shares: this.#shares,

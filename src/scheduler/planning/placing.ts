@@ -97,7 +97,7 @@ export class Placing {
   }
 
   placeAll(): void {
-    let room = this.#roomLeft();
+    let room = Math.min(this.#roomLeft(), this.#state.mostAtOnce);
     while (room > 0) {
       const pick = this.#pick();
       if (!pick) return;

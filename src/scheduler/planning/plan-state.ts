@@ -18,6 +18,8 @@ export interface PlanState {
   /** Most repeated attempts among the recent dispatches, in percent. */
   readonly retryBudgetPercent: number;
   readonly recent: RecentDispatches;
+  /** Most assignments of one plan; whoever gets as many plans again, so that no plan of an idle fleet takes long. */
+  readonly mostAtOnce: number;
   /** Jobs that take files cannot start. */
   readonly storageAway: boolean;
   /** Whose turn it is among equal instances: an index into `candidates`; comes back in the plan. */

@@ -69,6 +69,7 @@ export class PlanWorld {
       maxConcurrentJobs: null,
       retryBudgetPercent: PERCENT,
       recent: this.#count.recent(this.now),
+      mostAtOnce: Number.POSITIVE_INFINITY,
       storageAway: false,
       cursor: this.#cursor,
       shares: this.#shares,

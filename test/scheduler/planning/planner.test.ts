@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Needs } from '../../../src/domain/capabilities.ts';
 import { sameForAll } from '../../../src/domain/tenant-limits.ts';
-import { type Candidate, isAble, isOpen } from '../../../src/scheduler/planning/candidate.ts';
-import { NO_ESTIMATES } from '../../../src/scheduler/planning/estimates.ts';
+import { type Candidate, isAble, isOpen, takesPart } from '../../../src/scheduler/planning/candidate.ts';
+import { type Estimates, NO_ESTIMATES } from '../../../src/scheduler/planning/estimates.ts';
 import { EVEN_SHARES } from '../../../src/scheduler/planning/fair-share.ts';
 import { laneOf } from '../../../src/scheduler/planning/lane.ts';
 import { PendingQueue } from '../../../src/scheduler/planning/pending-queue.ts';
@@ -40,6 +40,7 @@ function state(jobs: readonly PendingJob[], fields: Partial<PlanState>): PlanSta
     maxConcurrentJobs: null,
     retryBudgetPercent: 10,
     recent: { all: 0, retries: 0 },
+    mostAtOnce: Number.POSITIVE_INFINITY,
     storageAway: false,
     cursor: 0,
     shares: EVEN_SHARES,
@@ -78,9 +79,23 @@ const candidates = fc
         stuck: seldom,
         isolated: seldom,
         resting: seldom,
+        stale: seldom,
+        slowStart: seldom,
+        overdue: seldom,
+        endsAt: fc.array(fc.option(fc.integer({ min: NOW, max: NOW + 40_000 })), {
+          minLength: 5,
+          maxLength: 5,
+        }),
         inventory: fc.constantFrom(null, ALL, ONLY_X),
+        loadedModels: fc.constantFrom([], ['x.safetensors'], ['x.safetensors', 'y.safetensors']),
       })
-      .map((fields) => candidate({ id: '', ...(fields as Partial<Candidate>) })),
+      .map(({ endsAt, ...fields }) =>
+        candidate({
+          ...(fields as Partial<Candidate>),
+          id: '',
+          endsAt: endsAt.slice(0, fields.takenSlots.length),
+        }),
+      ),
     { maxLength: 6 },
   )
   .map((list) => list.map((it, index) => ({ ...it, id: `i${index}` })));
@@ -89,14 +104,44 @@ const situation = fc.record({
   candidates,
   maxConcurrentJobs: fc.option(fc.integer({ min: 1, max: 12 })),
   cursor: fc.integer({ min: 0, max: 5 }),
+  estimates: fc
+    .record({ runMs: fc.constantFrom(null, 1000, 100_000), loadMs: fc.constantFrom(null, 10_000) })
+    .map(({ runMs, loadMs }): Estimates => ({ runMs: () => runMs, loadMs: () => loadMs })),
 });
+type Situation = typeof situation extends fc.Arbitrary<infer T> ? T : never;
+
+const runningIn = (fleet: readonly Candidate[]): number =>
+  fleet.reduce((sum, { takenSlots }) => sum + takenSlots.length, 0);
+
+/** Places for further jobs, when so many have just gone there. */
+function placesLeft(it: Candidate, gone: number): number {
+  if (!isOpen(it)) return 0;
+  const free = Array.from({ length: it.capacity }, (_, slot) => slot).filter(
+    (slot) => !it.takenSlots.includes(slot),
+  );
+  const left = Math.min(free.length, it.capacity - it.takenSlots.length) - gone;
+  return Math.max(0, it.slowStart ? Math.min(left, 1 - it.takenSlots.length - gone) : left);
+}
+
+/** Places worth the wait: jobs of the class find their models there before it would have paid to load them. */
+function placesSoon(needsKey: string, { candidates, estimates }: Situation): string[] {
+  const { models } = NEEDS.get(needsKey) as Needs;
+  const loadMs = estimates.loadMs({ workflow: '', needsKey });
+  if (loadMs === null || models.length === 0) return [];
+  return candidates
+    .filter((it) => takesPart(it) && !it.slowStart && !it.overdue && it.foreignPrompts === 0)
+    .filter(({ loadedModels }) => models.every((model) => loadedModels.includes(model)))
+    .flatMap(({ id, endsAt }) =>
+      endsAt.flatMap((at, n) => (at !== null && at <= NOW + 2 * loadMs ? [`${id}/${n}`] : [])),
+    );
+}
 
 describe('the planner', () => {
-  it('never exceeds a capacity or the global limit, nor uses an instance that is down, draining, put aside, stuck, isolated, resting or unable', () => {
+  it('never exceeds a capacity or the global limit, nor uses an instance that is down, draining, put aside, stuck, isolated, resting, stale or unable, nor one on trial for two', () => {
     fc.assert(
       fc.property(situation, (it) => {
         const planned = plan(state(it.jobs, it), NOW);
-        const running = it.candidates.reduce((sum, candidate) => sum + candidate.takenSlots.length, 0);
+        const running = runningIn(it.candidates);
         const room = it.maxConcurrentJobs === null ? Infinity : Math.max(0, it.maxConcurrentJobs - running);
         expect(planned.assignments.length).toBeLessThanOrEqual(room);
         const places = new Set(planned.assignments.map((a) => `${a.instanceId}/${a.slot}`));
@@ -106,7 +151,9 @@ describe('the planner', () => {
           const mine = planned.assignments.filter((a) => a.instanceId === candidate.id);
           if (mine.length === 0) continue;
           expect(isOpen(candidate)).toBe(true);
-          expect(mine.length + candidate.takenSlots.length).toBeLessThanOrEqual(candidate.capacity);
+          expect(mine.length + candidate.takenSlots.length).toBeLessThanOrEqual(
+            candidate.slowStart ? 1 : candidate.capacity,
+          );
           for (const { slot, jobId } of mine) {
             expect(slot).toBeLessThan(candidate.capacity);
             expect(candidate.takenSlots).not.toContain(slot);
@@ -118,34 +165,46 @@ describe('the planner', () => {
     );
   });
 
-  it('leaves a due job behind only when no able place was left after those that go first', () => {
+  it('serves in order whoever finds an able place, where nothing is known of models in memory and of times', () => {
     fc.assert(
       fc.property(situation, (it) => {
-        const planned = plan(state(it.jobs, it), NOW);
-        const running = it.candidates.reduce((sum, candidate) => sum + candidate.takenSlots.length, 0);
-        const room = it.maxConcurrentJobs === null ? Infinity : it.maxConcurrentJobs - running;
-        const free = new Map(
-          it.candidates.filter(isOpen).map((candidate) => {
-            const slots = Array.from({ length: candidate.capacity }, (_, slot) => slot);
-            const open = slots.filter((slot) => !candidate.takenSlots.includes(slot)).length;
-            return [candidate, Math.min(open, Math.max(0, candidate.capacity - candidate.takenSlots.length))];
-          }),
-        );
-        let used = 0;
+        const fleet = it.candidates.map((one) => ({ ...one, loadedModels: [] }));
+        const planned = plan(state(it.jobs, { ...it, candidates: fleet, estimates: NO_ESTIMATES }), NOW);
+        let room = (it.maxConcurrentJobs ?? Infinity) - runningIn(fleet);
+        const gone = new Map<string, number>();
         for (const job of it.jobs.filter((j) => j.notBefore <= NOW).sort(servedBefore)) {
           const given = planned.assignments.find((a) => a.jobId === job.id);
-          const able = [...free].filter(
-            ([candidate, places]) =>
-              (places as number) > 0 && isAble(candidate as Candidate, NEEDS.get(job.needsKey) as Needs),
+          const needs = NEEDS.get(job.needsKey) as Needs;
+          const places = fleet.filter(
+            (one) => placesLeft(one, gone.get(one.id) ?? 0) > 0 && isAble(one, needs),
           );
-          expect(given !== undefined).toBe(able.length > 0 && used < room);
+          expect(given !== undefined).toBe(places.length > 0 && room > 0);
           if (!given) continue;
-          used++;
-          const taken = [...free.keys()].find(
-            (candidate) => (candidate as Candidate).id === given.instanceId,
-          );
-          free.set(taken as Candidate, (free.get(taken as Candidate) as number) - 1);
+          room--;
+          gone.set(given.instanceId, (gone.get(given.instanceId) ?? 0) + 1);
         }
+      }),
+    );
+  });
+
+  it('leaves a place empty only before jobs that each wait for another one, where their models are', () => {
+    fc.assert(
+      fc.property(situation, (it) => {
+        const { assignments } = plan(state(it.jobs, it), NOW);
+        if (assignments.length + runningIn(it.candidates) >= (it.maxConcurrentJobs ?? Infinity)) return;
+        const gone = new Set(assignments.map(({ jobId }) => jobId));
+        const open = it.candidates.filter(
+          (one) => placesLeft(one, assignments.filter(({ instanceId }) => instanceId === one.id).length) > 0,
+        );
+        const mostOvertaking = Math.max(8, 2 * it.candidates.filter(takesPart).length);
+        const waiting = it.jobs
+          .filter((job) => job.notBefore <= NOW && !gone.has(job.id))
+          .filter(({ needsKey }) => open.some((one) => isAble(one, NEEDS.get(needsKey) as Needs)))
+          .sort(servedBefore)
+          .slice(0, 2 * mostOvertaking);
+        const soon = waiting.map(({ needsKey }) => placesSoon(needsKey, it));
+        for (const places of soon) expect(places).not.toEqual([]);
+        expect(waiting.length).toBeLessThanOrEqual(new Set(soon.flat()).size);
       }),
     );
   });
@@ -174,6 +233,16 @@ describe('the planner', () => {
     const wide = candidate({ id: 'a', capacity: 4 });
     const order = plan(state(waiting, { candidates: [wide] }), NOW).assignments.map((a) => a.jobId);
     expect(order).toEqual(['top', 'early', 'late', 'low']);
+  });
+
+  it('gives so many jobs a place at once and no more, and goes on where it was', () => {
+    const fleet = [candidate({ id: 'wide', capacity: 5 })];
+    const waiting = ['1', '2', '3', '4', '5'].map((id) => pendingJob({ id, createdAt: Number(id) }));
+    const first = plan(state(waiting, { candidates: fleet, mostAtOnce: 3 }), NOW).assignments;
+    expect(first.map(({ jobId }) => jobId)).toEqual(['1', '2', '3']);
+    const taken = fleet.map((it) => ({ ...it, takenSlots: first.map(({ slot }) => slot) }));
+    const next = plan(state(waiting.slice(3), { candidates: taken, mostAtOnce: 3 }), NOW).assignments;
+    expect(next.map(({ jobId }) => jobId)).toEqual(['4', '5']);
   });
 
   it('takes the least loaded instance and lets equals take turns over several plans', () => {

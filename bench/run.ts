@@ -2,10 +2,18 @@
 import { cluster } from './cluster.ts';
 import { idle } from './idle.ts';
 import { overhead } from './overhead.ts';
+import { estimateError } from './scheduling/estimate-error.ts';
 import { scheduling } from './scheduling/index.ts';
 import { store } from './store.ts';
 
-const BENCHES: Readonly<Record<string, () => Promise<void>>> = { overhead, store, idle, cluster, scheduling };
+const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
+  overhead,
+  store,
+  idle,
+  cluster,
+  scheduling,
+  estimates: estimateError,
+};
 
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => !(name in BENCHES));

@@ -32,7 +32,9 @@ const LOOK_EVERY_MS = 1000;
 const FREE_DEADLINE_MS = 3000;
 const FORGET_EVERY_MS = 600_000;
 const KEPT_MS = 3_600_000;
+const GIVE_UP_MS = 300_000;
 const LEFT = 'it left the fleet';
+const GIVEN_UP = 'it could not be done for five minutes: the log of the leader says why';
 
 /** Why it could not be done; null when it was. */
 type Undone = string | null;
@@ -41,6 +43,8 @@ export class Wishes {
   readonly #parts: WishesParts;
   readonly #term: number;
   readonly #underWay = new Set<string>();
+  /** Those that could not be carried out, and since when, monotonic ms. */
+  readonly #failing = new Map<string, number>();
   #lookedAt = Number.NEGATIVE_INFINITY;
   #forgotAt = Number.NEGATIVE_INFINITY;
 
@@ -55,7 +59,7 @@ export class Wishes {
   }
 
   async carryOut(goOn: () => boolean): Promise<void> {
-    const { clock, store, logger } = this.#parts;
+    const { clock, store } = this.#parts;
     if (clock.monotonic() - this.#lookedAt < LOOK_EVERY_MS) return;
     // before the read: what is hinted at meanwhile is looked for once more
     this.#lookedAt = clock.monotonic();
@@ -63,12 +67,7 @@ export class Wishes {
       if (!goOn()) return;
       if (this.#underWay.has(wish.id)) continue;
       // one that cannot be done, or is of a version that knows more, holds up no job
-      await this.#begin(wish).catch((error: unknown) => {
-        logger.error(
-          { err: error, wish: wish.kind, instance: wish.instanceId },
-          'a wish could not be carried out',
-        );
-      });
+      await this.#begin(wish).catch((error: unknown) => this.#failed(wish, error));
     }
     if (clock.monotonic() - this.#forgotAt < FORGET_EVERY_MS) return;
     this.#forgotAt = clock.monotonic();
@@ -76,7 +75,12 @@ export class Wishes {
   }
 
   async #begin(wish: Wish): Promise<void> {
-    const { background } = this.#parts;
+    const { background, clock } = this.#parts;
+    const failingSince = this.#failing.get(wish.id) ?? Number.POSITIVE_INFINITY;
+    if (clock.monotonic() - failingSince >= GIVE_UP_MS) {
+      await this.#finish(wish, GIVEN_UP);
+      return;
+    }
     if (wish.kind === 'adopt') {
       await this.#parts.fleet.adopt(wish.instanceId);
       await this.#finish(wish, null);
@@ -85,9 +89,20 @@ export class Wishes {
     const work = this.#work(wish);
     this.#underWay.add(wish.id);
     background.own(
-      work.then((undone) => this.#finish(wish, undone)).finally(() => this.#underWay.delete(wish.id)),
+      work
+        .then((undone) => this.#finish(wish, undone))
+        .catch((error: unknown) => this.#failed(wish, error))
+        .finally(() => this.#underWay.delete(wish.id)),
       'wish',
     );
+  }
+
+  /** It is tried again each second, and told of once. */
+  #failed({ id, kind, instanceId }: Wish, error: unknown): void {
+    const { clock, logger } = this.#parts;
+    if (this.#failing.has(id)) return;
+    this.#failing.set(id, clock.monotonic());
+    logger.error({ err: error, wish: kind, instance: instanceId }, 'a wish could not be carried out');
   }
 
   /** What must not be overtaken by a plan happens before it first waits. */
@@ -132,10 +147,10 @@ export class Wishes {
     const now = clock.now();
     const done = { error, term: this.#term, now };
     if (!(await store.transaction((tx) => finishWish(tx, id, done)))) return;
-    logger.info(
-      { wish: kind, instance: instanceId, ...(error !== null && { error }) },
-      'a wish was carried out',
-    );
+    this.#failing.delete(id);
+    const about = { wish: kind, instance: instanceId, ...(error !== null && { error }) };
+    if (error === GIVEN_UP) logger.error(about, 'a wish was given up');
+    else logger.info(about, 'a wish was carried out');
     bus.publish({ kind: 'instance', instanceId, at: now });
   }
 }

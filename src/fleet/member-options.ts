@@ -48,7 +48,7 @@ export interface MemberOptions {
 
 /** Called in turn; a listener must not throw. */
 export interface MemberEvents {
-  /** Health, inventory or the socket changed. */
+  /** What is seen of it changed, or an answer that somebody waited for came. */
   readonly onChange: (id: string) => void;
   readonly onMessage: (id: string, message: ComfyMessage, clientId: string) => void;
   /** The socket opened or closed; `gone`: the other side went away, so it may have restarted. */

@@ -15,6 +15,7 @@ import { InstanceRow } from './instance-row.ts';
 import type { InstanceState } from './instance-state.ts';
 import { LifeSigns } from './life-signs.ts';
 import type { MemberOptions } from './member-options.ts';
+import { News } from './news.ts';
 import { isOurs } from './ownership.ts';
 import type { Source } from './panic.ts';
 import { type Probe, Prober } from './prober.ts';
@@ -29,6 +30,7 @@ export class Member implements Service {
   readonly #prober: Prober;
   readonly #row: InstanceRow;
   readonly #guard: Guard;
+  readonly #news: News;
   #queue: Queue = { running: [], pending: [] };
   #opening: Promise<void> = Promise.resolve();
   #running = false;
@@ -39,6 +41,7 @@ export class Member implements Service {
     this.id = instance.id;
     this.#options = options;
     this.#row = new InstanceRow(options, instance, options.inventory);
+    this.#news = new News({ look: () => this.state(), tell: () => options.events.onChange(this.id) });
     this.#transport = new HttpTransport({
       url,
       login,
@@ -77,7 +80,7 @@ export class Member implements Service {
       onProbe: (probe) => this.#probed(probe),
       onInventory: async ({ inventory }) => {
         if (!options.mayAct()) return;
-        if (await this.#row.saveInventory(inventory)) options.events.onChange(this.id);
+        if (await this.#row.saveInventory(inventory)) this.#news.changed();
       },
     });
   }
@@ -160,8 +163,9 @@ export class Member implements Service {
     return this.#prober.rereadLists();
   }
 
-  /** Asks it how it is, unless that is being done. */
+  /** Asks it how it is, unless that is being done; its answer is told even if nothing changed. */
   probeSoon(): void {
+    this.#news.await();
     if (!this.#prober.isProbing) this.#prober.probeSoon();
   }
 
@@ -175,7 +179,7 @@ export class Member implements Service {
   /** People said something else of it in its row. */
   adopt(instance: Instance): void {
     this.#row.adopt(instance);
-    this.#options.events.onChange(this.id);
+    this.#news.changed();
   }
 
   /** What it most likely has in memory now; the same list again is no news. */
@@ -186,7 +190,7 @@ export class Member implements Service {
   /** It could not be reached just now: it gets no work until it answers again. */
   noteFailure(error: string): void {
     this.#prober.noteFailure(error);
-    this.#options.events.onChange(this.id);
+    this.#news.changed();
   }
 
   /** The socket follows the first probe, which tells whether prompts of the stored client id still run. */
@@ -248,7 +252,7 @@ export class Member implements Service {
     if (comeback) events.onComeback(this.id, comeback);
     if (queue) this.#guard.answered(comeback !== null && comeback !== 'same');
     if (queue) events.onQueue(this.id, queue);
-    events.onChange(this.id);
+    this.#news.probed();
   }
 
   #heard(message: ComfyMessage, clientId: string): void {
@@ -258,7 +262,7 @@ export class Member implements Service {
 
   #breakerChanged(): void {
     void this.#store(this.#breakerPatch());
-    this.#options.events.onChange(this.id);
+    this.#news.changed();
   }
 
   /** Never rejects: a store that takes nothing for a while keeps news of the instance from nobody here. */

@@ -59,6 +59,25 @@ describe('the fleet', () => {
     subscription.close();
   });
 
+  it('tells of a probe only when it found something new, or somebody waits for it', async () => {
+    const one = await simulator();
+    const fleet = await startFleet(await tempStore(), [one.url]);
+    await eventually(() => fleet.instances()[0]?.inventory && fleet.instances()[0]?.listening);
+    let probes = 0;
+    const told: number[] = [];
+    fleet.listen({ onQueue: () => probes++, onChange: () => told.push(probes) });
+    await eventually(() => probes >= 3);
+    const before = told.length;
+    await eventually(() => probes >= 8);
+    expect(told.length).toBe(before);
+    fleet.members()[0]?.probeSoon();
+    await eventually(() => told.length > before);
+    one.control.setFaults({ frozen: true });
+    const heard = told.length;
+    await eventually(() => told.length > heard);
+    expect(fleet.instances()[0]?.answering).toBe(false);
+  });
+
   it('counts an instance that does not answer in time as missed', async () => {
     const temp = await tempStore();
     const one = await simulator();

@@ -18,6 +18,7 @@ import type { MemberOptions } from './member-options.ts';
 import { News } from './news.ts';
 import { isOurs } from './ownership.ts';
 import type { Source } from './panic.ts';
+import { probePatch } from './probe-patch.ts';
 import { type Probe, Prober } from './prober.ts';
 
 export class Member implements Service {
@@ -226,27 +227,13 @@ export class Member implements Service {
   }
 
   async #probed(probe: Probe): Promise<void> {
-    const { record, queue, stats, cameBack } = probe;
-    const { misses: _, ...health } = record;
+    const { queue, cameBack } = probe;
     if (queue) {
       this.#queue = queue;
       this.#hearing.wake();
     }
-    await this.#store({
-      ...health,
-      ...this.#breakerPatch(),
-      ...(queue && {
-        queueRunning: queue.running.length,
-        queuePending: queue.pending.length,
-        foreignPrompts: queue.running.length + queue.pending.length - this.#ours().length,
-      }),
-      ...(stats && {
-        comfyuiVersion: stats.comfyuiVersion,
-        gpu: stats.gpu,
-        vramTotalBytes: stats.vramTotalBytes,
-        vramFreeBytes: stats.vramFreeBytes,
-      }),
-    });
+    const patch = probePatch(probe, (item) => isOurs(item, this.#options.fleetId));
+    await this.#store({ ...patch, ...this.#breakerPatch() });
     const { events } = this.#options;
     const comeback = queue ? await this.#signs.comeback(cameBack) : null;
     if (comeback) events.onComeback(this.id, comeback);

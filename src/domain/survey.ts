@@ -28,6 +28,8 @@ export interface Survey {
   readonly streams: readonly MarkedStream[];
   /** Classes of needs whose jobs no instance can run at present. */
   readonly stranded: readonly string[];
+  /** Tenants of waiting jobs that have as many at work as they may, and how many that is. */
+  readonly capped: readonly (readonly [tenant: string, most: number])[];
   /** When what can run will have run, epoch ms; null while nothing is known. */
   readonly drainedAt: number | null;
 }

@@ -12,6 +12,11 @@ export interface TenantLimits {
 /** The limits of a tenant as they are at this moment. */
 export type LimitsOf = (tenant: string) => TenantLimits;
 
+/** Why its jobs wait while as many as that are at work. For itself alone: it is no business of others. */
+export function cappedReason(most: number): string {
+  return `as many jobs of its owner run at once as may (${most})`;
+}
+
 export const NO_LIMITS: TenantLimits = { weight: 1, maxQueued: null, maxRunning: null };
 
 export const sameForAll: LimitsOf = () => NO_LIMITS;

@@ -29,6 +29,8 @@ const schema = z.object({
     }),
   ),
   stranded: z.array(z.string()),
+  // absent from earlier versions
+  capped: z.array(z.tuple([z.string(), z.number()])).default([]),
   drainedAt: moment,
 });
 

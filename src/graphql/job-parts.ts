@@ -67,8 +67,11 @@ function addProgressAndPlace(builder: Builder, refs: Refs): void {
       blockedBy: t.string({
         nullable: true,
         description: 'Why it cannot start now, in one line; null when it merely waits its turn.',
-        resolve: ({ job }, _args, { loaders }) =>
-          job.place ? job.place.blockedBy : loaders.blockedBy.load(job.needsKey),
+        resolve: async ({ job }, _args, { loaders, places }) => {
+          if (job.place) return job.place.blockedBy;
+          const ofClass = await loaders.blockedBy.load(job.needsKey);
+          return ofClass ?? (await places.picture())?.heldBack(job.tenant) ?? null;
+        },
       }),
     }),
   });

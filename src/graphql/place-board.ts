@@ -150,9 +150,11 @@ export class PlaceBoard {
     const { db } = this.#parts.store;
     const standings = await this.standings(jobs);
     const reasons = await blockedReasons(db, [...new Set(jobs.map(({ needsKey }) => needsKey))]);
-    return jobs.map(({ needsKey }, index) => {
+    const picture = await this.picture();
+    return jobs.map(({ needsKey, tenant }, index) => {
       const standing = standings[index];
-      return standing ? { ...standing, blockedBy: reasons.get(needsKey) ?? null } : null;
+      const blockedBy = reasons.get(needsKey) ?? picture?.heldBack(tenant) ?? null;
+      return standing ? { ...standing, blockedBy } : null;
     });
   }
 }

@@ -1,6 +1,7 @@
 /** Places of waiting jobs by the leader's picture of the queue, without asking the store. Pure. */
 import type { Job } from '../domain/job.ts';
 import type { Mark, MarkedStream, Survey } from '../domain/survey.ts';
+import { cappedReason } from '../domain/tenant-limits.ts';
 
 /** What a place is told by. */
 export type Waiting = Pick<Job, 'id' | 'tenant' | 'priority' | 'createdAt' | 'needsKey'>;
@@ -24,6 +25,7 @@ export class Places {
   readonly #front: ReadonlyMap<string, number>;
   readonly #streams: ReadonlyMap<string, MarkedStream>;
   readonly #stranded: ReadonlySet<string>;
+  readonly #capped: ReadonlyMap<string, number>;
   /** Jobs that waited when it was made. */
   readonly size: number;
 
@@ -34,6 +36,7 @@ export class Places {
     this.#front = new Map(survey.front.map(([id], index) => [id, index]));
     this.#streams = new Map(survey.streams.map((stream) => [keyOf(stream), stream]));
     this.#stranded = new Set(survey.stranded);
+    this.#capped = new Map(survey.capped);
   }
 
   get survey(): Survey {
@@ -64,6 +67,12 @@ export class Places {
   at(position: number, job: Waiting, now: number): Standing {
     if (position > this.#survey.front.length) return { position };
     return { position, waitMs: this.#waitMs(job, this.#exact(position - 1).startsAt, now) };
+  }
+
+  /** Why the jobs of the tenant wait whatever is free; null where nothing of its own holds them up. */
+  heldBack(tenant: string): string | null {
+    const most = this.#capped.get(tenant);
+    return most === undefined ? null : cappedReason(most);
   }
 
   /** Expected time until nothing waits or runs, in ms; null while nothing is known. */

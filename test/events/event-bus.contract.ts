@@ -59,6 +59,7 @@ export function eventBusContract(name: string, create: () => Promise<BusUnderTes
         front: [['a', at + 5] as const, ['b', null] as const],
         streams: [{ tenant: 't', priority: 5, marks: [{ createdAt: 1, rank: 2, startsAt: null }] }],
         stranded: ['k'],
+        capped: [['a', 2]] as const,
         drainedAt: null,
       });
       expect(await under.other.latestSurvey()).toBeNull();

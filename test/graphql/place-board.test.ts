@@ -43,7 +43,15 @@ async function waiting(id: string, priority: number, age: number): Promise<Waiti
 }
 
 function picture(differences: Partial<Survey> = {}): Survey {
-  return { at: clock.now(), front: [], streams: [], stranded: [], drainedAt: null, ...differences };
+  return {
+    at: clock.now(),
+    front: [],
+    streams: [],
+    stranded: [],
+    capped: [],
+    drainedAt: null,
+    ...differences,
+  };
 }
 
 /** The last of so many that wait. */
@@ -107,6 +115,29 @@ describe('places in the queue', () => {
     bus.publishSurvey(picture({ front: front(2) }));
     expect(await ask()).toEqual([{ position: 2, waitMs: null }]);
     expect(bus.reads).toBe(2);
+  });
+
+  it('come with the reason of the tenant itself, which others are not told', async () => {
+    const own = await waiting('own', 5, 0);
+    const foreign = { ...(await waiting('foreign', 5, 0)), tenant: 'b' };
+    const told: (string | null)[] = [];
+    const unwatch = [own, foreign].map((job, index) =>
+      board.watch(job, ({ blockedBy }) => {
+        told[index] = blockedBy;
+      }),
+    );
+    await expect.poll(() => bus.topicCount).toBeGreaterThan(0);
+    bus.publishSurvey(
+      picture({
+        front: [
+          ['own', null],
+          ['foreign', null],
+        ],
+        capped: [['a', 2]],
+      }),
+    );
+    await expect.poll(() => told).toEqual(['as many jobs of its owner run at once as may (2)', null]);
+    for (const end of unwatch) end();
   });
 
   it('are told of each new picture to those who watch, at once', async () => {

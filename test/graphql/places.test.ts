@@ -19,6 +19,7 @@ function surveyed(count: number, front: number, tenants = 3) {
     front: told,
     streams: marks.streams(),
     stranded: ['nowhere'],
+    capped: [],
     drainedAt: NOW + 5000,
   };
   return { jobs, places: new Places(survey) };

@@ -39,7 +39,14 @@ describe('the queue as a whole', () => {
 
   it('is drained when nothing waits or runs, whatever the leader thought last', async () => {
     const drainedAt = clock.now() + 9000;
-    bus.publishSurvey({ at: clock.now(), front: [['gone', null]], streams: [], stranded: [], drainedAt });
+    bus.publishSurvey({
+      at: clock.now(),
+      front: [['gone', null]],
+      streams: [],
+      stranded: [],
+      capped: [],
+      drainedAt,
+    });
     expect(await status()).toMatchObject({ pending: 0, processing: 0, estimatedDrainMs: 0 });
     await putJob(temp.store.db, { id: 'waits' });
     expect(await status()).toMatchObject({ pending: 1, estimatedDrainMs: 9000 });

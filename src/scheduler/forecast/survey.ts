@@ -13,6 +13,7 @@ import type { Service } from '../../lib/service.ts';
 import { type OrderRules, OrderWalk } from '../planning/order-walk.ts';
 import type { PendingQueue, Turn } from '../planning/pending-queue.ts';
 import type { Stream } from '../planning/streams.ts';
+import { cappedTenants } from './capped-tenants.ts';
 import { Forecast, type ForecastState } from './forecast.ts';
 import { StreamMarks } from './stream-marks.ts';
 
@@ -34,7 +35,7 @@ const REMIND_MS = 5000;
 const PAUSE_MS_PER_JOB = 0.2;
 const SLICE_MS = 3;
 
-type Looked = Omit<Survey, 'at' | 'front'>;
+type Looked = Omit<Survey, 'at' | 'front' | 'capped'>;
 const NOTHING: Looked = { streams: [], stranded: [], drainedAt: null };
 
 export class Surveyor implements Service {
@@ -89,6 +90,8 @@ export class Surveyor implements Service {
     const isFrozen = isWhole && !isShort;
     const streams = isFrozen ? await this.#frozenStreams(signal) : queue.streams();
     const state = look();
+    const tenants = Array.from(queue.streams(), ({ tenant }) => tenant);
+    const capped = cappedTenants(tenants, state);
     const walk = new OrderWalk(streams, { ...state, now });
     // what is not frozen is read before anything can change
     const turns = isFrozen ? firstOf(walk, FRONT) : [...firstOf(walk, FRONT)];
@@ -105,7 +108,7 @@ export class Surveyor implements Service {
       if (front.length === FRONT) await this.#walkOn(walk, forecast, marks, signal);
       this.#whole = { streams: marks.streams(), stranded: marks.stranded(), drainedAt: forecast.doneAt };
     }
-    return { at: now, front, ...this.#whole };
+    return { at: now, front, capped, ...this.#whole };
   }
 
   async #frozenStreams(signal: AbortSignal): Promise<Stream[]> {

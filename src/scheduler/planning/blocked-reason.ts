@@ -1,6 +1,7 @@
 /** Why jobs wait for something other than their turn, as one line that a person understands. */
 import type { Needs } from '../../domain/capabilities.ts';
 import { listed, missingWords } from '../../domain/missing-words.ts';
+import { cappedReason } from '../../domain/tenant-limits.ts';
 import { type Candidate, isAble, isOpen, isThere, isUp, lacks, promptsOn } from './candidate.ts';
 import type { Lane } from './lane.ts';
 import { mayRetry, type RecentDispatches } from './retry-budget.ts';
@@ -37,7 +38,7 @@ export function retriesReason(lane: Lane, recent: RecentDispatches, percent: num
 
 /** Jobs of a tenant that has as many at work as it may have; null for no such limit. */
 export function tenantReason(running: number, most: number | null): string | null {
-  return most === null || running < most ? null : `as many jobs of its owner run at once as may (${most})`;
+  return most === null || running < most ? null : cappedReason(most);
 }
 
 export const STORAGE_AWAY = 'the storage of the gateway does not answer';

@@ -37,31 +37,24 @@ export class Reasons {
 
   /** Of a lane; null when it merely waits its turn. */
   ofLane(lane: Lane): string | null {
-    return (
-      this.ofWholeClass(lane.needsKey) ??
-      this.holding(lane) ??
-      isolationReason(lane, this.#needsOf(lane.needsKey), this.#state.candidates)
-    );
+    return this.#ofAnyOwner(lane) ?? this.#ofOwner(lane);
   }
 
   /** Why a lane may not go, whatever is free. */
   holding(lane: Lane): string | null {
-    const { storageAway, retryBudgetPercent, limitsOf } = this.#state;
-    const { recent, running } = this.#after;
-    return (
-      storageReason(lane, storageAway) ??
-      retriesReason(lane, recent, retryBudgetPercent) ??
-      tenantReason(running.get(lane.tenant) ?? 0, limitsOf(lane.tenant).maxRunning)
-    );
+    return this.#held(lane) ?? this.#ofOwner(lane);
   }
 
-  /** Of a class, of which these lanes have a job waiting: a reason only when all of them have one. */
+  /**
+   * Of a class, of which these lanes have a job waiting: a reason only when all of them have one. All tenants read it, so it
+   * says nothing of what one of them may: the picture of the queue tells that to each alone.
+   */
   ofClass(needsKey: string, lanes: Iterable<Lane>): string | null {
     const whole = this.ofWholeClass(needsKey);
     if (whole !== null) return whole;
     const reasons = new Set<string>();
     for (const lane of lanes) {
-      const reason = this.ofLane(lane);
+      const reason = this.#ofAnyOwner(lane);
       if (reason === null) return null;
       reasons.add(reason);
     }
@@ -79,5 +72,22 @@ export class Reasons {
     const reason = isRunnable ? null : blockedReason(needs, this.#state.candidates);
     this.#ofClass.set(key, reason);
     return reason;
+  }
+
+  #ofAnyOwner(lane: Lane): string | null {
+    return (
+      this.ofWholeClass(lane.needsKey) ??
+      this.#held(lane) ??
+      isolationReason(lane, this.#needsOf(lane.needsKey), this.#state.candidates)
+    );
+  }
+
+  #held(lane: Lane): string | null {
+    const { storageAway, retryBudgetPercent } = this.#state;
+    return storageReason(lane, storageAway) ?? retriesReason(lane, this.#after.recent, retryBudgetPercent);
+  }
+
+  #ofOwner({ tenant }: Lane): string | null {
+    return tenantReason(this.#after.running.get(tenant) ?? 0, this.#state.limitsOf(tenant).maxRunning);
   }
 }

@@ -49,21 +49,11 @@ export async function upsertConfigured(
   configured: ConfiguredInstance,
   now: number,
 ): Promise<Instance> {
-  const { id, name, url, capacity } = configured;
-  const login = configured.login?.reveal() ?? null;
+  const values = newRow(configured, 'config', now);
+  const { name, login, capacity } = values;
   const row = await db
     .insertInto('instances')
-    .values({
-      ...NEVER_SEEN,
-      id,
-      name,
-      url,
-      login,
-      capacity,
-      origin: 'config',
-      created_at: now,
-      updated_at: now,
-    })
+    .values(values)
     .onConflict((conflict) =>
       conflict
         .column('url')
@@ -76,25 +66,10 @@ export async function upsertConfigured(
 }
 
 /** Puts in one that a person added; its address is of no other instance of the fleet. */
-export async function insertAdded(
-  tx: Db,
-  { id, name, url, login, capacity }: ConfiguredInstance,
-  now: number,
-): Promise<Instance> {
-  const secret = login?.reveal() ?? null;
+export async function insertAdded(tx: Db, added: ConfiguredInstance, now: number): Promise<Instance> {
   const row = await tx
     .insertInto('instances')
-    .values({
-      ...NEVER_SEEN,
-      id,
-      name,
-      url,
-      login: secret,
-      capacity,
-      origin: 'added',
-      created_at: now,
-      updated_at: now,
-    })
+    .values(newRow(added, 'added', now))
     .returningAll()
     .executeTakeFirstOrThrow();
   return instanceFromRow(row);
@@ -142,6 +117,16 @@ const NEVER_SEEN = {
   client_id: null,
   removed_at: null,
 } as const satisfies Partial<InstancesTable>;
+
+function newRow(
+  { id, name, url, login, capacity }: ConfiguredInstance,
+  origin: Instance['origin'],
+  now: number,
+): InstancesTable {
+  const secret = login?.reveal() ?? null;
+  const times = { created_at: now, updated_at: now };
+  return { ...NEVER_SEEN, id, name, url, login: secret, capacity, origin, ...times };
+}
 
 /** What a probe finds out. */
 export type HealthPatch = Partial<

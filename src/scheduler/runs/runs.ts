@@ -67,10 +67,6 @@ export class Runs {
     return this.ofInstance(instanceId).some((run) => run.posted !== 'no' && !run.ended);
   }
 
-  takenSlots(instanceId: string): number[] {
-    return this.ofInstance(instanceId).map((run) => run.subject.attempt.slot);
-  }
-
   /** Hands a message to the run it is about; messages of prompts that are not ours go nowhere. */
   route(instanceId: string, message: ComfyMessage): void {
     const promptId = 'promptId' in message ? message.promptId : null;

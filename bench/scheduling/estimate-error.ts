@@ -53,7 +53,7 @@ export async function estimateError(): Promise<void> {
   const programs: Program[] = [];
   try {
     for (const stepMs of STEP_MS) programs.push(await startInstance(stepMs));
-    const env = { PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'warn' };
+    const env = { PORT: '0', DATA_DIR: dataDir };
     const COMFYUI_INSTANCES = programs.map(({ url }) => url).join(',');
     const gateway = await startProgram(['serve'], { ...env, COMFYUI_INSTANCES });
     programs.push(gateway);

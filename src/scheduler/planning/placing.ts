@@ -1,8 +1,8 @@
 /**
  * Fills the free places, one after the other. The job that is first in order goes where its models are in memory. If that is
- * nowhere, then among the first W = 2K the first one goes that finds its models in a free place, and overtakes those before
- * it. If there is none, the first in order goes where the least is lost; unless an instance that has its models is expected
- * to be free soon (soon-warm.ts): then it waits for that one, and the next in order may overtake it.
+ * nowhere, then among the first W = 2K (512 at most) the first one goes that finds its models in a free place, and overtakes
+ * those before it. If there is none, the first in order goes where the least is lost; unless an instance that has its models
+ * is expected to be free soon (soon-warm.ts): then it waits for that one, and the next in order may overtake it.
  *
  * Overtaking means: a job goes to an instance although another one, which is before it in the order of this moment, could
  * have gone to that very place now. Not that a job goes where another one cannot: its lists lack something, it is to be
@@ -35,6 +35,11 @@ interface Pick {
 
 /** How often a job may be overtaken, at least. */
 const LEAST_OVERTAKING = 8;
+/**
+ * Nobody looks further than this, however large the fleet: with 1,000 instances W would be 4,000 jobs, which took most of the
+ * time of the slowest plans, and looking so far was worth nothing in the simulation.
+ */
+const FURTHEST_LOOK = 512;
 
 export class Placing {
   readonly assignments: Assignment[] = [];
@@ -50,6 +55,7 @@ export class Placing {
   readonly #share: FairShare;
   readonly #front: OrderFront;
   readonly #mostOvertaking: number;
+  readonly #furthestLook: number;
   /** How many jobs wait for each model; null until somebody asks. */
   #demand: ReadonlyMap<string, number> | null = null;
   /** How many go, of each lane and of each class of needs. */
@@ -75,6 +81,7 @@ export class Placing {
     this.#share = new FairShare({ ...state, now });
     this.reasons = new Reasons(state, this, needsOf);
     this.#mostOvertaking = Math.max(LEAST_OVERTAKING, 2 * candidates.filter(takesPart).length);
+    this.#furthestLook = Math.min(2 * this.#mostOvertaking, FURTHEST_LOOK);
     const mayGo = (turn: Turn): boolean => this.#mayGo(turn);
     const walk = new OrderWalk(pending.streams(), { ...state, now }, mayGo, this.#share);
     this.#front = new OrderFront(walk, mayGo, (jobId) => pending.overtaken(jobId));
@@ -145,7 +152,7 @@ export class Placing {
       if (seat) return this.#pickPast(before, waiting, seat);
       before.push(waiting);
       const mayLookOn = waiting.overtaken < this.#mostOvertaking || !this.#seats.hasPlaceFor(turn);
-      if (!mayLookOn || before.length >= 2 * this.#mostOvertaking) return null;
+      if (!mayLookOn || before.length >= this.#furthestLook) return null;
     }
     return null;
   }
@@ -161,7 +168,7 @@ export class Placing {
       const seat = waits ? null : this.#best(turn, this.#seats.placesFor(turn));
       if (seat) return this.#pickPast(before, waiting, seat);
       before.push(waiting);
-      if (before.length >= 2 * this.#mostOvertaking) return null;
+      if (before.length >= this.#furthestLook) return null;
     }
     return null;
   }

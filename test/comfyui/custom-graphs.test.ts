@@ -103,14 +103,14 @@ describe('graphs of custom nodes', () => {
       ...['a.safetensors', 'A.safetensors', 'sub/a.safetensors', 'sub\\a.safetensors', 'b.ckpt', 'a folder'],
     );
     const files = fc.uniqueArray(name, { maxLength: 4 });
-    // an input whose name tells nothing is known by files only
+    // an input whose name tells nothing is known by files only: an empty list says nothing of it
     const file = name.filter((text) => text.includes('.'));
     const folders = fc.record({
       checkpoints: files,
       loras: files,
       vae: files,
       LLM: files,
-      upscale_models: fc.uniqueArray(file, { maxLength: 4 }),
+      upscale_models: fc.uniqueArray(file, { minLength: 1, maxLength: 4 }),
     });
     const member = folders.map((given): FleetMember => ({ name: 'studio', folders: given, packs: true }));
     const loader = fc.record({

@@ -222,6 +222,7 @@ describe("two transactions in each other's way", () => {
     const { store } = shaky;
     for (const name of ['a', 'b']) await put(store.db, name);
     let calls = 0;
+    let touched = 0;
     let bothBegun: () => void = () => undefined;
     const both = new Promise<void>((resolve) => (bothBegun = resolve));
     const touch = (tx: Db, name: string, by: string) =>
@@ -234,7 +235,8 @@ describe("two transactions in each other's way", () => {
       store.transaction(async (tx) => {
         calls++;
         await touch(tx, first, by);
-        if (calls === 2) bothBegun();
+        // each holds its first row: only then do they meet
+        if (++touched === 2) bothBegun();
         await both;
         await touch(tx, second, by);
       });

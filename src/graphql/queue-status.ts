@@ -31,14 +31,10 @@ export async function readQueueStatus(
     processing,
     capacity,
     oldestPendingMs: oldestPendingAt === null ? null : Math.max(0, clock.now() - oldestPendingAt),
+    // a forecast that has passed is none, nor is one of an empty queue
     estimatedDrainMs:
-      picture && pending + processing > 0
-        ? picture.drainMs(clock.now())
-        : estimateDrainMs(pending, {
-            meanRunMs: await meanRunMs(store.db),
-            capacity,
-            running: processing,
-          }),
+      (pending + processing > 0 && picture?.drainMs(clock.now())) ||
+      estimateDrainMs(pending, { meanRunMs: await meanRunMs(store.db), capacity, running: processing }),
     accepting: pending < config.maxQueuedJobs,
   };
 }

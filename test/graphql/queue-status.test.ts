@@ -52,6 +52,13 @@ describe('the queue as a whole', () => {
     expect(await status()).toMatchObject({ pending: 1, estimatedDrainMs: 9000 });
   });
 
+  it('is not said to be drained while something waits or runs, when the forecast has passed', async () => {
+    const at = clock.now();
+    bus.publishSurvey({ at, front: [], streams: [], stranded: [], capped: [], drainedAt: at });
+    await putJob(temp.store.db, { id: 'waits' });
+    expect(await status()).toMatchObject({ pending: 1, estimatedDrainMs: null });
+  });
+
   it('has the places of instances that take work, not of those put aside or being tested', async () => {
     for (const [id, breaker] of [
       ['well', 'CLOSED'],

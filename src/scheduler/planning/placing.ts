@@ -163,7 +163,8 @@ export class Placing {
     const before: Waiting[] = [];
     for (const waiting of this.#front.jobs()) {
       const { turn } = waiting;
-      const mayWait = waiting.overtaken < this.#mostOvertaking;
+      // the last one that is looked at does not wait: in a large fleet there are as many to wait for as are looked at
+      const mayWait = waiting.overtaken < this.#mostOvertaking && before.length < FURTHEST_LOOK - 1;
       const waits = mayWait && this.#soon.isWorthWaiting(turn);
       const seat = waits ? null : this.#best(turn, this.#seats.placesFor(turn));
       if (seat) return this.#pickPast(before, waiting, seat);

@@ -102,6 +102,19 @@ describe('a job', () => {
     expect(went(it.plan())).toEqual(['0-x i1']);
   });
 
+  it('leaves no instance of a large fleet idle, where as many come free soon as are looked at', () => {
+    const busy = Array.from({ length: 600 }, () => soon(5000));
+    const it = world([...busy, {}], { estimates });
+    it.running = busy.map((_, n) => ({
+      job: pendingJob({ id: `r${n}` }),
+      instanceId: `i${n}`,
+      slot: 0,
+      at: 0,
+    }));
+    put(it, ...Array<'x'>(700).fill('x'));
+    expect(went(it.plan())).toEqual(['511-x i600']);
+  });
+
   it('is the only one that waits for such a place', () => {
     const it = world([soon(5000), {}], { estimates });
     it.running = [{ job: pendingJob({ id: 'r' }), instanceId: 'i0', slot: 0, at: 0 }];

@@ -5,7 +5,7 @@
 const FLOORS = [
   ['lib'],
   ['domain', 'config'],
-  ['comfyui', 'store', 'events', 'storage', 'simulator'],
+  ['comfyui', 'store', 'events', 'storage', 'tracing', 'simulator'],
   ['workflows', 'fleet', 'access', 'metrics'],
   ['jobs'],
   ['scheduler'],

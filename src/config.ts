@@ -42,6 +42,21 @@ export interface Config {
   readonly publicFilesUrl: string | undefined;
   readonly corsOrigins: readonly string[];
   readonly logLevel: LogLevel;
+  readonly logFormat: 'json' | 'pretty';
+  /** Folder of log files, beside what goes to stdout; undefined for none. */
+  readonly logDir: string | undefined;
+  /** Serves /metrics. */
+  readonly prometheus: boolean;
+  readonly metricsRetentionMs: number;
+  /** Of a second on an instance, in any currency; null for no prices. */
+  readonly gpuSecondPrice: number | null;
+  /** Base URL of an OpenTelemetry collector; undefined: nothing is traced. */
+  readonly otelExporterOtlpEndpoint: string | undefined;
+  /** `name=value` pairs, percent-encoded: a secret. */
+  readonly otelExporterOtlpHeaders: readonly string[];
+  readonly otelServiceName: string;
+  /** Share of the traces begun here that are kept. */
+  readonly otelTracesSamplerArg: number;
   readonly jobTimeoutMs: number;
   readonly jobRetentionMs: number;
   readonly cleanupIntervalMs: number;
@@ -115,6 +130,15 @@ const environment = z.object({
   PUBLIC_FILES_URL: webUrl.optional(),
   CORS_ORIGINS: list,
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  LOG_FORMAT: z.enum(['json', 'pretty'], { error: 'must be json or pretty' }).default('json'),
+  LOG_DIR: z.string().min(1).optional(),
+  PROMETHEUS: flag('true'),
+  METRICS_RETENTION_MS: milliseconds(365 * 86_400_000, 3_600_000),
+  GPU_SECOND_PRICE: z.coerce.number().min(0).max(1_000_000).optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: webUrl.optional(),
+  OTEL_EXPORTER_OTLP_HEADERS: list,
+  OTEL_SERVICE_NAME: z.string().min(1).max(100).default('comfyfleet'),
+  OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(1),
   JOB_TIMEOUT_MS: milliseconds(300_000),
   JOB_RETENTION_MS: milliseconds(7 * 86_400_000),
   CLEANUP_INTERVAL_MS: milliseconds(3_600_000),
@@ -179,7 +203,13 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
 }
 
 function toConfig(
-  { JOB_MAX_ATTEMPTS, JOB_MAX_CRASHES, MAX_CONCURRENT_JOBS, ...env }: z.output<typeof environment>,
+  {
+    JOB_MAX_ATTEMPTS,
+    JOB_MAX_CRASHES,
+    MAX_CONCURRENT_JOBS,
+    GPU_SECOND_PRICE,
+    ...env
+  }: z.output<typeof environment>,
   comfyuiInstances: readonly ConfiguredInstance[],
 ): Config {
   return {
@@ -188,5 +218,6 @@ function toConfig(
     maxAttempts: JOB_MAX_ATTEMPTS,
     maxCrashes: JOB_MAX_CRASHES,
     maxConcurrentJobs: MAX_CONCURRENT_JOBS ?? null,
+    gpuSecondPrice: GPU_SECOND_PRICE ?? null,
   };
 }

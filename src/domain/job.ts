@@ -45,6 +45,8 @@ export interface Job {
   readonly finishedAt: number | null;
   /** Time on the instance of the attempt that counted, in ms. */
   readonly runMs: number | null;
+  /** W3C traceparent of the request that submitted it; null when that was not traced. */
+  readonly trace: string | null;
 }
 
 export const ATTEMPT_STATES = [
@@ -79,6 +81,8 @@ export interface Attempt {
   /** When ComfyUI began to run it (execution_start seen), epoch ms. */
   readonly runningAt: number | null;
   readonly finishedAt: number | null;
+  /** Time on the instance in ms, once it ended: 0 where it never ran there. Null while it has not ended. */
+  readonly runMs: number | null;
 }
 
 /** How an attempt ended. */

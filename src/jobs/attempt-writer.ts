@@ -170,6 +170,8 @@ async function assign(tx: Db, assignment: Assignment, now: number): Promise<{ jo
     started_at: now,
     running_at: null,
     finished_at: null,
+    run_ms: null,
+    workflow: job.workflow,
     ...faultToColumns(null),
   };
   const { numAffectedRows = 0n } = await insertAttempt(tx, row);

@@ -33,6 +33,8 @@ export interface NewJob {
   readonly deadlineAt: number | null;
   readonly maxAttempts: number;
   readonly retryOf: string | null;
+  /** W3C traceparent of the request that submits it. */
+  readonly trace?: string | null | undefined;
 }
 
 export interface IdempotencyRequest {
@@ -178,6 +180,7 @@ function newRow(viewer: Viewer, job: NewJob, now: number): JobsTable {
     started_at: null,
     finished_at: null,
     run_ms: null,
+    trace: job.trace ?? null,
     ...faultToColumns(null),
   };
 }

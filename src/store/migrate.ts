@@ -6,6 +6,7 @@ import { crashes } from './migrations/0002-crashes.ts';
 import { blobPins } from './migrations/0003-blob-pins.ts';
 import { leaseTerms } from './migrations/0004-lease-terms.ts';
 import { fleet } from './migrations/0005-fleet.ts';
+import { metrics } from './migrations/0006-metrics.ts';
 import type { Tables } from './schema.ts';
 
 const MIGRATIONS = {
@@ -14,6 +15,7 @@ const MIGRATIONS = {
   '0003-blob-pins': blobPins,
   '0004-lease-terms': leaseTerms,
   '0005-fleet': fleet,
+  '0006-metrics': metrics,
 };
 
 export async function migrate(db: Kysely<Tables>, logger: Logger): Promise<void> {

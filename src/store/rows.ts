@@ -42,6 +42,7 @@ export function jobFromRow(row: JobsTable): Job {
     startedAt: row.started_at,
     finishedAt: row.finished_at,
     runMs: row.run_ms,
+    trace: row.trace,
   };
 }
 
@@ -62,6 +63,7 @@ export function attemptFromRow(row: AttemptsTable): Attempt {
     startedAt: row.started_at,
     runningAt: row.running_at,
     finishedAt: row.finished_at,
+    runMs: row.run_ms,
   };
 }
 

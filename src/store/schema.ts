@@ -6,6 +6,8 @@
 import type { BreakerState, InstanceHealth } from '../domain/instance.ts';
 import type { AttemptOutcome, AttemptState, JobStatus } from '../domain/job.ts';
 import type { DurableEventType } from '../domain/job-event.ts';
+import type { MetricFactKind } from '../domain/metric-fact.ts';
+import type { Cut, Measure, Width } from '../domain/metric-measure.ts';
 import type { OutputKind } from '../domain/output.ts';
 import type { WishKind } from '../domain/wish.ts';
 
@@ -46,6 +48,8 @@ export interface JobsTable extends ErrorColumns {
   started_at: number | null;
   finished_at: number | null;
   run_ms: number | null;
+  /** W3C traceparent of the request that submitted it; null when that was not traced. */
+  trace: string | null;
 }
 
 /** The bound graph of a job, apart from its row because it is large and read once an attempt. */
@@ -83,6 +87,10 @@ export interface AttemptsTable extends ErrorColumns {
   started_at: number;
   running_at: number | null;
   finished_at: number | null;
+  /** Time on the instance in ms, once it ended; null while it has not. */
+  run_ms: number | null;
+  /** The job's workflow, since the job may be deleted first; null in rows of older versions. */
+  workflow: string | null;
 }
 
 export interface JobEventsTable {
@@ -233,6 +241,70 @@ export interface SettingsTable {
   value: string;
 }
 
+/** Facts that no rollup has yet; see domain/metric-fact.ts. */
+export interface MetricOutboxTable {
+  id: string;
+  kind: MetricFactKind;
+  at: number;
+  tenant: string;
+  workflow: string;
+  instance_id: string | null;
+  status: string | null;
+  code: string | null;
+  message: string | null;
+  ms: number | null;
+  counted: Flag;
+}
+
+/** What a measure's cells are told apart by; '' where they are not. */
+export interface MetricSeriesTable {
+  id: number;
+  measure: Measure;
+  cut: Cut;
+  instance: string;
+  workflow: string;
+  tenant: string;
+  status: string;
+  code: string;
+}
+
+/** A cell of a series: the bucket of `width_ms` that begins at `bucket`, epoch ms. */
+export interface MetricRollupsTable {
+  series_id: number;
+  width_ms: Width;
+  bucket: number;
+  count: number;
+  sum: number;
+  min: number | null;
+  max: number | null;
+  last: number | null;
+  last_at: number | null;
+  /** Numbers separated by commas: bin, count, bin, count. */
+  bins: string;
+}
+
+/** GPU time of a day (its beginning in UTC, epoch ms). */
+export interface MetricUsageTable {
+  day: number;
+  tenant: string;
+  workflow: string;
+  /** That ended on this day. */
+  jobs: number;
+  /** Of every attempt. */
+  gpu_ms: number;
+  /** Of those that ended their jobs. */
+  counted_gpu_ms: number;
+}
+
+/** The newest failure of a job of each kind; '' where no instance had it. */
+export interface MetricFailuresTable {
+  code: string;
+  instance: string;
+  workflow: string;
+  last_at: number;
+  last_message: string;
+}
+
 export interface Tables {
   jobs: JobsTable;
   job_graphs: JobGraphsTable;
@@ -251,4 +323,9 @@ export interface Tables {
   wishes: WishesTable;
   leases: LeasesTable;
   settings: SettingsTable;
+  metric_outbox: MetricOutboxTable;
+  metric_series: MetricSeriesTable;
+  metric_rollups: MetricRollupsTable;
+  metric_usage: MetricUsageTable;
+  metric_failures: MetricFailuresTable;
 }

@@ -39,7 +39,7 @@ const ATTEMPT: AttemptsTable = {
     term: 1,
   },
   ...{ state: 'SUCCEEDED', outcome: 'SUCCEEDED', charged: 1, deadline_at: 1, started_at: 1 },
-  ...{ running_at: null, finished_at: 1, ...faultToColumns(null) },
+  ...{ running_at: null, finished_at: 1, run_ms: null, workflow: null, ...faultToColumns(null) },
 };
 
 /** How each engine says so. */

@@ -58,6 +58,7 @@ export function jobRow(sample: JobSample): JobsTable {
     updated_at: createdAt,
     started_at: null,
     finished_at: sample.finishedAt ?? null,
+    trace: null,
     run_ms: sample.runMs ?? null,
     ...faultToColumns(null),
   };

@@ -1,0 +1,115 @@
+/**
+ * Figures of a time that need not begin or end with a bucket: covered by the finest buckets that are kept at its ends and by
+ * the widest in between, so that a year is as exact as an hour and read from a few hundred rows.
+ */
+import { mergeCells } from '../domain/metric-cell.ts';
+import { keptFrom } from '../domain/metric-kept.ts';
+import {
+  ALL_TIME,
+  bucketOf,
+  type Cut,
+  cutsOf,
+  type Dimension,
+  dimensionsOf,
+  type Measure,
+  WIDTHS,
+  type Width,
+} from '../domain/metric-measure.ts';
+import type { Db } from '../store/open.ts';
+import { type RollupPoint, type RollupQuery, readRollups } from '../store/rollups.ts';
+
+/** Buckets of one width that follow each other. */
+export interface Piece {
+  readonly width: Width;
+  /** Beginning of the first. */
+  readonly from: number;
+  /** End of the last. */
+  readonly to: number;
+}
+
+/** A time to look at. */
+export interface TimeRange {
+  readonly from: number;
+  readonly to: number;
+  /** When it is looked at: nothing is later. */
+  readonly now: number;
+  /** METRICS_RETENTION_MS */
+  readonly retentionMs: number;
+}
+
+/** Finest first, without the one of all time. */
+const FINEST_FIRST = WIDTHS.filter((width) => width !== ALL_TIME);
+
+/** The finest buckets that are kept of a moment; the widest where none are kept any more. */
+export function finestAt(at: number, now: number, retentionMs: number): Width {
+  return FINEST_FIRST.find((width) => at >= keptFrom(width, now, retentionMs)) ?? 86_400_000;
+}
+
+/** Disjoint and ascending: from the bucket that holds `from` to the one that holds the last moment before `to`. */
+export function coverage({ from, to, now, retentionMs }: TimeRange): Piece[] {
+  const first = Math.max(from, keptFrom(86_400_000, now, retentionMs));
+  const last = Math.min(to, now + 1);
+  if (first >= last) return [];
+  const end = bucketEnd(finestAt(last - 1, now, retentionMs), last - 1);
+  const pieces: Piece[] = [];
+  for (let at = bucketOf(finestAt(first, now, retentionMs), first); at < end; ) {
+    const width = widestAt(at, end, finestAt(at, now, retentionMs));
+    const before = pieces.at(-1);
+    if (before?.width === width) pieces[pieces.length - 1] = { ...before, to: at + width };
+    else pieces.push({ width, from: at, to: at + width });
+    at += width;
+  }
+  return pieces;
+}
+
+/** The widest bucket that begins here and ends in time, but none that is finer than what is kept. */
+function widestAt(at: number, end: number, finest: Width): Width {
+  return FINEST_FIRST.findLast((width) => at % width === 0 && at + width <= end && width >= finest) ?? finest;
+}
+
+function bucketEnd(width: Width, at: number): number {
+  return bucketOf(width, at) + width;
+}
+
+/** The way of keeping a measure that tells these apart and reads the fewest rows. */
+export function cutFor(measure: Measure, needed: readonly Dimension[]): Cut {
+  const knows = (cut: Cut): boolean =>
+    needed.every((dimension) => dimensionsOf(measure, cut).includes(dimension));
+  const cut = cutsOf(measure).find(knows);
+  if (!cut) throw new Error(`${measure} is not told apart by ${needed.join(', ')}`);
+  return cut;
+}
+
+export type WindowQuery = Omit<RollupQuery, 'cut' | 'width' | 'from' | 'to' | 'pointMs'>;
+
+/** What was measured in a time, told apart as asked; what holds nothing is absent. */
+export async function readWindow(
+  db: Db,
+  range: TimeRange,
+  query: WindowQuery,
+): Promise<Omit<RollupPoint, 'at'>[]> {
+  return readPieces(db, { ...query, pieces: coverage(range), pointMs: null });
+}
+
+export interface PiecesQuery extends WindowQuery {
+  readonly pieces: readonly Piece[];
+  /** Width of a point, a multiple of the width of every piece; null: everything is one point, at 0. */
+  readonly pointMs: number | null;
+}
+
+/** Cells merged into points, in no order; what holds nothing is absent. */
+export async function readPieces(db: Db, { pieces, ...query }: PiecesQuery): Promise<RollupPoint[]> {
+  const where = Object.entries(query.where ?? {}).flatMap(([dimension, values]) =>
+    values ? [dimension] : [],
+  );
+  const cut = cutFor(query.measure, [...query.by, ...(where as Dimension[])]);
+  const points = new Map<string, RollupPoint>();
+  for (const piece of pieces) {
+    for (const point of await readRollups(db, { ...query, ...piece, cut })) {
+      const place = JSON.stringify([point.at, point.key]);
+      const known = points.get(place);
+      points.set(place, known ? { ...known, cell: mergeCells(known.cell, point.cell) } : point);
+    }
+  }
+  return [...points.values()];
+}

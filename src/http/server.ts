@@ -7,6 +7,7 @@ import { Server as NetServer } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
 import { createEngine, type Engine } from '../graphql/engine.ts';
+import { OperationReports, useOperationReports } from '../graphql/operation-reports.ts';
 import { passingError } from '../graphql/passing-error.ts';
 import { buildSchema } from '../graphql/schema.ts';
 import type { Service } from '../lib/service.ts';
@@ -103,17 +104,19 @@ class FastifyServer implements HttpServer {
     const schema = schemaOf(parts.workflows);
     // A workflow that does not fit stops the start, not every request.
     schema();
+    const reports = new OperationReports(clock, parts.observer ? [parts.observer] : []);
     this.#engine = createEngine({
       services: parts,
       schema,
       shutdown: this.#shutdown.signal,
       plugins: [
+        useOperationReports(reports),
         bodies as never,
         useEventStreams(this.#streams),
         useStallTimeout(this.#limits.stallMs, parts.logger) as never,
       ],
     });
-    this.#sockets = new WebSocketTransport(parts, this.#limits, this.#engine);
+    this.#sockets = new WebSocketTransport(parts, this.#limits, this.#engine, reports);
     this.#app = fastify({
       logger: false,
       trustProxy: this.#trust,

@@ -7,6 +7,7 @@ import type { SubscribePayload } from 'graphql-ws';
 import { badInput, codedError } from '../graphql/coded-error.ts';
 import type { RequestInfo } from '../graphql/context.ts';
 import type { Engine } from '../graphql/engine.ts';
+import type { OperationWatch } from '../graphql/operation-reports.ts';
 import type { Logger } from '../lib/logger.ts';
 
 type Enveloped = ReturnType<Engine['getEnveloped']>;
@@ -19,7 +20,7 @@ export interface Prepared extends ExecutionArgs {
 export async function prepare(
   engine: Engine,
   { query, variables, operationName }: SubscribePayload,
-  info: RequestInfo,
+  { info, watch }: { readonly info: RequestInfo; readonly watch: OperationWatch },
   logger: Logger,
 ): Promise<Prepared | readonly GraphQLError[]> {
   const params = { query, variables, operationName } as object;
@@ -29,6 +30,7 @@ export async function prepare(
   });
   try {
     const document = parse(query);
+    watch.read(document, operationName);
     const errors = validate(schema, document);
     if (errors.length > 0)
       return errors.map((error: GraphQLError) => coded(error, 'GRAPHQL_VALIDATION_FAILED'));

@@ -10,6 +10,7 @@ import { handleProtocols, makeServer, type SubscribePayload } from 'graphql-ws';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { badInput, codedError } from '../graphql/coded-error.ts';
 import type { Engine } from '../graphql/engine.ts';
+import type { OperationReports, OperationWatch } from '../graphql/operation-reports.ts';
 import { type Clock, pause } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { Admission } from './admission.ts';
@@ -36,6 +37,7 @@ export class WebSocketTransport {
   readonly #parts: HttpParts;
   readonly #limits: ConnectionLimits;
   readonly #engine: Engine;
+  readonly #reports: OperationReports;
   readonly #sockets: WebSocketServer;
   readonly #admission: Admission;
   readonly #trust: Trust;
@@ -49,10 +51,11 @@ export class WebSocketTransport {
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
     this.#upgrade(request, socket, head);
 
-  constructor(parts: HttpParts, limits: ConnectionLimits, engine: Engine) {
+  constructor(parts: HttpParts, limits: ConnectionLimits, engine: Engine, reports: OperationReports) {
     this.#parts = parts;
     this.#limits = limits;
     this.#engine = engine;
+    this.#reports = reports;
     this.#trust = trustOf(parts.config.trustProxy);
     this.#log = parts.logger.child({ part: 'websocket' });
     this.#clock = parts.clock;
@@ -143,37 +146,45 @@ export class WebSocketTransport {
     payload: SubscribePayload,
   ): Promise<Prepared | readonly GraphQLError[]> {
     const { config, ids } = this.#parts;
-    const operations = this.#operations.get(context) ?? new Map<string, Kind>();
-    // graphql-ws would take the end of the one for the end of the other, and never end that
-    if (operations.has(id)) return [badInput(`the operation ${id.slice(0, 100)} has not ended yet`)];
-    if (operations.size >= MAX_OPERATIONS_PER_SOCKET) {
-      const message = `one socket may have ${MAX_OPERATIONS_PER_SOCKET} operations at once`;
-      return [codedError('TOO_MANY_SUBSCRIPTIONS', message)];
-    }
-    // Counted before anything is awaited, so that a burst does not slip through.
-    this.#operations.set(context, operations.set(id, 'answer'));
     const requestId = this.#requestIds.get(request) ?? ids();
     const info = requestInfoOf(request, this.#trust, requestId, `http://${config.host}:${config.port}`);
-    const prepared = await prepare(this.#engine, payload, info, this.#log);
+    const watch = this.#reports.begin(info, 'websocket');
+    const refusal = this.#admit(context, id);
+    const prepared = refusal ? [refusal] : await prepare(this.#engine, payload, { info, watch }, this.#log);
     if ('map' in prepared) {
-      operations.delete(id);
+      if (!refusal) this.#operations.get(context)?.delete(id);
+      watch.came({ errors: prepared });
       return prepared;
     }
-    if (!isSubscription(prepared)) return prepared;
-    if (operations.has(id)) operations.set(id, 'stream');
-    return withPace(prepared, () => guard.room());
+    const operations = this.#operations.get(context);
+    if (isSubscription(prepared) && operations?.has(id)) operations.set(id, 'stream');
+    return watched(prepared, watch, () => guard.room());
+  }
+
+  /** Counts it, before anything is awaited, so that a burst does not slip through; or says why not. */
+  #admit(context: unknown, id: string): GraphQLError | null {
+    const operations = this.#operations.get(context) ?? new Map<string, Kind>();
+    // graphql-ws would take the end of the one for the end of the other, and never end that
+    if (operations.has(id)) return badInput(`the operation ${id.slice(0, 100)} has not ended yet`);
+    if (operations.size >= MAX_OPERATIONS_PER_SOCKET) {
+      const message = `one socket may have ${MAX_OPERATIONS_PER_SOCKET} operations at once`;
+      return codedError('TOO_MANY_SUBSCRIPTIONS', message);
+    }
+    this.#operations.set(context, operations.set(id, 'answer'));
+    return null;
   }
 }
 
-function withPace(prepared: Prepared, room: () => Promise<void>): Prepared {
+/** Runs as before, but tells what it comes to, and of a stream takes the next result only when there is room for it. */
+function watched(prepared: Prepared, watch: OperationWatch, room: () => Promise<void>): Prepared {
   const { execute, subscribe } = prepared.rootValue;
   return {
     ...prepared,
     rootValue: {
-      execute,
+      execute: async (args: ExecutionArgs) => watch.came(await execute(args)),
       async subscribe(args: ExecutionArgs) {
         const results = await subscribe(args);
-        return Symbol.asyncIterator in results ? paced(results, room) : results;
+        return watch.came(Symbol.asyncIterator in results ? paced(results, room) : results);
       },
     },
   };

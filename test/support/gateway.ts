@@ -17,6 +17,7 @@ import { createFleetWriter } from '../../src/fleet/fleet-writer.ts';
 import { globalId } from '../../src/graphql/global-id.ts';
 import { createHealthReporter } from '../../src/graphql/health-report.ts';
 import type { ConnectionLimits } from '../../src/http/limits.ts';
+import type { HttpParts } from '../../src/http/parts.ts';
 import { createHttpServer, type HttpServer } from '../../src/http/server.ts';
 import { createRecorder, type Recorder } from '../../src/jobs/recorder.ts';
 import { createRetention } from '../../src/jobs/retention.ts';
@@ -72,7 +73,11 @@ export const TERM = 1;
 
 export async function startGateway(
   env: Record<string, string> = {},
-  options: { readonly schedulerHealthy?: () => boolean; readonly limits?: Partial<ConnectionLimits> } = {},
+  options: {
+    readonly schedulerHealthy?: () => boolean;
+    readonly limits?: Partial<ConnectionLimits>;
+    readonly observer?: HttpParts['observer'];
+  } = {},
 ): Promise<TestGateway> {
   const dataDir = await mkdtemp(join(tmpdir(), 'gateway-'));
   const config = parseConfig({ PORT: '0', DATA_DIR: dataDir, DATABASE_SYNCHRONOUS: 'NORMAL', ...env });
@@ -99,6 +104,7 @@ export async function startGateway(
   const http = createHttpServer({
     ...ground,
     limits: options.limits ?? {},
+    ...(options.observer && { observer: options.observer }),
     recorder,
     uploads,
     submitter: createSubmitter({

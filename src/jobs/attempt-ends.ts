@@ -8,14 +8,17 @@ import type { DurableEvent } from '../domain/job-event.ts';
 import { attemptStatesBefore, hasEnded } from '../domain/job-states.ts';
 import { noteDropped, withBlobs } from '../store/blobs.ts';
 import { shared } from '../store/engine-sql.ts';
+import { noteFacts } from '../store/metric-outbox.ts';
 import type { Db } from '../store/open.ts';
 import { faultToColumns } from '../store/rows.ts';
 import type { AttemptsTable } from '../store/schema.ts';
 import { statement } from '../store/statement.ts';
-import { type CommitParts, changeJob, guarded, type JobChanges, refuse } from './job-writes.ts';
+import { attemptEndedFact } from './facts.ts';
+import { changeJob, guarded, type JobChanges, type RecorderParts, refuse } from './job-writes.ts';
 
-/** What was written, for the announcement. */
+/** What was written, for the announcement and the figures. */
 export interface Settled {
+  readonly attempt: AttemptsTable;
   readonly job: Job;
   readonly event: DurableEvent;
 }
@@ -25,10 +28,10 @@ interface Closing {
   readonly term: number;
   readonly outcome: AttemptOutcome;
   readonly fault: Fault | null;
+  /** Time on the instance; null where it never ran there. */
+  readonly runMs: number | null;
   readonly now: number;
 }
-
-type EndedAttempt = Pick<AttemptsTable, 'id' | 'job_id' | 'charged'>;
 
 type AttemptEnd = Partial<AttemptsTable> &
   Pick<Closing, 'attemptId' | 'outcome'> & {
@@ -43,20 +46,21 @@ const endAttempt = statement((q, { attemptId, ofTerm, outcome, from, ...set }: A
     .where('id', '=', attemptId)
     .where('term', '=', ofTerm)
     .where('state', 'in', from)
-    .returning(['id', 'job_id', 'charged']),
+    .returningAll(),
 );
 
 /** Ends the attempt; refuses when it is not open in this term. */
 export async function close(
   tx: Db,
-  { attemptId, term, outcome, fault, now }: Closing,
-): Promise<EndedAttempt> {
+  { attemptId, term, outcome, fault, runMs, now }: Closing,
+): Promise<AttemptsTable> {
   const { rows } = await endAttempt(tx, {
     attemptId,
     ofTerm: term,
     outcome,
     from: attemptStatesBefore(outcome),
     finished_at: now,
+    run_ms: Math.round(runMs ?? 0),
     ...faultToColumns(fault),
     ...(fault && { charged: isCharged(outcome, fault) ? 1 : 0 }),
   });
@@ -72,7 +76,7 @@ function isCharged(outcome: AttemptOutcome, fault: Fault): boolean {
  * What it changes in the job's account: an attempt is charged when it starts, and given back when it turns out otherwise;
  * one that went down with its instance is remembered.
  */
-function account(attempt: EndedAttempt, fault: Fault): NonNullable<JobChanges['attempts']> {
+function account(attempt: AttemptsTable, fault: Fault): NonNullable<JobChanges['attempts']> {
   return {
     made: 0,
     charged: attempt.charged === 1 ? 0 : -1,
@@ -87,7 +91,7 @@ export async function complete(
   runMs: number,
   now: number,
 ): Promise<Settled> {
-  const attempt = await close(tx, { attemptId, term, outcome: 'SUCCEEDED', fault: null, now });
+  const attempt = await close(tx, { attemptId, term, outcome: 'SUCCEEDED', fault: null, runMs, now });
   const event = { type: 'finished', status: 'COMPLETED' } as const;
   const job = await changeJob(tx, {
     jobId: attempt.job_id,
@@ -96,19 +100,19 @@ export async function complete(
     event,
     now,
   });
-  return job ? { job, event } : refuse();
+  return job ? { attempt, job, event } : refuse();
 }
 
 /** `verdict` is what the job is told; it differs from the attempt's own fault when several attempts together decide. */
 export async function giveUp(
   tx: Db,
-  attempt: EndedAttempt,
+  attempt: AttemptsTable,
   { fault, verdict = fault }: { readonly fault: Fault; readonly verdict?: Fault | undefined },
-  runMs: number | undefined,
+  runMs: number | null,
   now: number,
 ): Promise<Settled> {
   const event = { type: 'finished', status: 'FAILED' } as const;
-  const run_ms = runMs === undefined ? null : Math.round(runMs);
+  const run_ms = runMs === null ? null : Math.round(runMs);
   const job = await changeJob(tx, {
     jobId: attempt.job_id,
     from: ['PROCESSING'],
@@ -117,13 +121,13 @@ export async function giveUp(
     event,
     now,
   });
-  return job ? { job, event } : refuse();
+  return job ? { attempt, job, event } : refuse();
 }
 
 /** Back to the queue; what the attempt produced is withdrawn. */
 export async function requeue(
   tx: Db,
-  attempt: EndedAttempt,
+  attempt: AttemptsTable,
   fault: Fault,
   wait: { readonly notBefore: number; readonly delayMs: number },
   now: number,
@@ -144,7 +148,7 @@ export async function requeue(
     .returning(['tenant', 'sha256'])
     .execute();
   await noteDropped(tx, withBlobs(withdrawn));
-  return { job, event };
+  return { attempt, job, event };
 }
 
 /**
@@ -152,22 +156,26 @@ export async function requeue(
  * because the instance was still busy with it.
  */
 export async function closeCanceled(
-  parts: CommitParts,
+  parts: RecorderParts,
   attemptId: string,
   term: number,
-  now: number,
+  runMs: number | null,
 ): Promise<boolean> {
+  const now = parts.clock.now();
   const closed = await guarded(parts, 'close-canceled', async (tx) => {
-    const attempt = await close(tx, { attemptId, term, outcome: 'CANCELED', fault: null, now });
+    const attempt = await close(tx, { attemptId, term, outcome: 'CANCELED', fault: null, runMs, now });
     // one that is being deleted is waited for: whoever deletes it does not see yet that this attempt has ended
     const job = await tx
       .selectFrom('jobs')
-      .select('status')
+      .select(['status', 'workflow'])
       .where('id', '=', attempt.job_id)
       .modifyEnd(shared(tx))
       .executeTakeFirst();
     if (job && !hasEnded(job.status)) refuse();
     if (!job) await tx.deleteFrom('attempts').where('id', '=', attemptId).execute();
+    const workflow = attempt.workflow ?? job?.workflow;
+    // not known of an attempt by an older version whose job is gone
+    if (workflow) await noteFacts(tx, parts.ids, [attemptEndedFact(attempt, workflow, false)]);
     return true;
   });
   return closed ?? false;

@@ -6,8 +6,10 @@
 import type { CrashWrite } from '../domain/crash-points.ts';
 import type { Fault } from '../domain/fault.ts';
 import type { Attempt, AttemptState, Job } from '../domain/job.ts';
-import { attemptStatesBefore } from '../domain/job-states.ts';
+import { attemptStatesBefore, hasEnded } from '../domain/job-states.ts';
+import type { MetricFact } from '../domain/metric-fact.ts';
 import { isTermOver, LEADER_LEASE } from '../store/leases.ts';
+import { noteFacts } from '../store/metric-outbox.ts';
 import type { Db } from '../store/open.ts';
 import { storeTrouble } from '../store/retryable.ts';
 import { attemptFromRow, faultToColumns } from '../store/rows.ts';
@@ -15,6 +17,7 @@ import type { AttemptsTable } from '../store/schema.ts';
 import { statement } from '../store/statement.ts';
 import type { Announcer } from './announce.ts';
 import { close, closeCanceled, complete, giveUp, requeue, type Settled } from './attempt-ends.ts';
+import { attemptEndedFact, endedFact, startedFact } from './facts.ts';
 import { type CommitParts, changeJob, committed, guarded, type RecorderParts, refuse } from './job-writes.ts';
 
 export interface Assignment {
@@ -42,23 +45,32 @@ export interface AttemptWriter {
   running(attemptId: string, term: number): Promise<boolean>;
   /** The run is over, its outputs are being fetched. */
   collecting(attemptId: string, term: number): Promise<boolean>;
-  /** From collecting to succeeded: the job is COMPLETED, its outputs are fixed; event finished. */
+  /** From collecting to succeeded: the job is COMPLETED, its outputs are fixed; event finished. `runMs`: time on the instance. */
   complete(attemptId: string, term: number, runMs: number): Promise<Job | null>;
-  /** The job is FAILED (event finished), or PENDING again (event retried) with the attempt's outputs withdrawn. */
+  /**
+   * The job is FAILED (event finished), or PENDING again (event retried) with the attempt's outputs withdrawn. `runMs` here
+   * and below: time on the instance as far as it is known; null, the default, where the attempt never ran there.
+   */
   fail(
     attemptId: string,
     term: number,
     fault: Fault,
     decision: FailureDecision,
-    runMs?: number,
+    runMs?: number | null,
   ): Promise<Job | null>;
   /**
    * The instance forgot it or went down: PENDING at its old place at once, not charged, event retried; or FAILED, event
    * finished, when it is decided that this happened too often.
    */
-  lose(attemptId: string, term: number, fault: Fault, decision?: FailureDecision): Promise<Job | null>;
+  lose(
+    attemptId: string,
+    term: number,
+    fault: Fault,
+    decision?: FailureDecision,
+    runMs?: number | null,
+  ): Promise<Job | null>;
   /** Frees the slot of a job that was canceled (or deleted since), once its instance no longer runs it. */
-  closeCanceled(attemptId: string, term: number): Promise<boolean>;
+  closeCanceled(attemptId: string, term: number, runMs?: number | null): Promise<boolean>;
 }
 
 export function createAttemptWriter(parts: RecorderParts, announcer: Announcer): AttemptWriter {
@@ -67,7 +79,7 @@ export function createAttemptWriter(parts: RecorderParts, announcer: Announcer):
   return {
     async assign(assignment) {
       const now = clock.now();
-      const done = await guarded(parts, 'assign', (tx) => assign(tx, assignment, now));
+      const done = await guarded(parts, 'assign', (tx) => assign(tx, parts.ids, assignment, now));
       if (!done) return null;
       const event = { type: 'started', attemptId: assignment.attemptId } as const;
       announcer.announce({ job: done.job, event, queueChanged: true });
@@ -82,21 +94,21 @@ export function createAttemptWriter(parts: RecorderParts, announcer: Announcer):
       if (job) parts.crashAt?.('complete:announced');
       return job;
     },
-    fail: (attemptId, term, fault, decision, runMs) =>
+    fail: (attemptId, term, fault, decision, runMs = null) =>
       settle('fail', attemptId, async (tx, now) => {
-        const attempt = await close(tx, { attemptId, term, outcome: 'FAILED', fault, now });
+        const attempt = await close(tx, { attemptId, term, outcome: 'FAILED', fault, runMs, now });
         return decision.kind === 'final'
           ? giveUp(tx, attempt, { fault, verdict: decision.verdict }, runMs, now)
           : requeue(tx, attempt, fault, decision, now);
       }),
-    lose: (attemptId, term, fault, decision) =>
+    lose: (attemptId, term, fault, decision, runMs = null) =>
       settle('lose', attemptId, async (tx, now) => {
-        const attempt = await close(tx, { attemptId, term, outcome: 'LOST', fault, now });
+        const attempt = await close(tx, { attemptId, term, outcome: 'LOST', fault, runMs, now });
         return decision?.kind === 'final'
-          ? giveUp(tx, attempt, { fault, verdict: decision.verdict }, undefined, now)
+          ? giveUp(tx, attempt, { fault, verdict: decision.verdict }, runMs, now)
           : requeue(tx, attempt, fault, decision ?? { notBefore: now, delayMs: 0 }, now);
       }),
-    closeCanceled: (attemptId, term) => closeCanceled(parts, attemptId, term, clock.now()),
+    closeCanceled: (attemptId, term, runMs = null) => closeCanceled(parts, attemptId, term, runMs),
   };
 }
 
@@ -114,7 +126,11 @@ function settler(parts: RecorderParts, announcer: Announcer): Settle {
   const doubted = new Set<string>();
   return async (write, attemptId, work) => {
     const now = parts.clock.now();
-    const done = await guarded(parts, write, (tx) => work(tx, now)).catch((error: unknown) => {
+    const done = await guarded(parts, write, async (tx) => {
+      const settled = await work(tx, now);
+      await noteFacts(tx, parts.ids, factsOf(settled));
+      return settled;
+    }).catch((error: unknown) => {
       if (storeTrouble(error) === 'unavailable') doubted.add(attemptId);
       throw error;
     });
@@ -134,6 +150,12 @@ function settler(parts: RecorderParts, announcer: Announcer): Settle {
   };
 }
 
+function factsOf({ attempt, job }: Settled): MetricFact[] {
+  const ended = hasEnded(job.status);
+  const ofAttempt = attemptEndedFact(attempt, job.workflow, ended);
+  return ended ? [ofAttempt, endedFact(job)] : [ofAttempt];
+}
+
 const insertAttempt = statement((q, row: AttemptsTable) =>
   q
     .insertInto('attempts')
@@ -142,7 +164,12 @@ const insertAttempt = statement((q, row: AttemptsTable) =>
 );
 
 /** A slot that is taken makes the insert do nothing (unique index on open attempts), which undoes the rest. */
-async function assign(tx: Db, assignment: Assignment, now: number): Promise<{ job: Job; attempt: Attempt }> {
+async function assign(
+  tx: Db,
+  ids: () => string,
+  assignment: Assignment,
+  now: number,
+): Promise<{ job: Job; attempt: Attempt }> {
   const { jobId, attemptId, instanceId, instanceName, slot, term, deadlineAt } = assignment;
   if (await isTermOver(tx, LEADER_LEASE, term)) refuse();
   const job = await changeJob(tx, {
@@ -176,6 +203,7 @@ async function assign(tx: Db, assignment: Assignment, now: number): Promise<{ jo
   };
   const { numAffectedRows = 0n } = await insertAttempt(tx, row);
   if (numAffectedRows === 0n) refuse();
+  if (job.attemptCount === 1) await noteFacts(tx, ids, [startedFact(job, instanceId, now)]);
   return { job, attempt: attemptFromRow(row) };
 }
 

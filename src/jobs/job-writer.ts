@@ -5,11 +5,13 @@ import { ENDED_JOB_STATUSES, jobStatusesBefore } from '../domain/job-states.ts';
 import type { Viewer } from '../domain/viewer.ts';
 import { type BlobName, noteDropped, withBlobs } from '../store/blobs.ts';
 import { findJob } from '../store/jobs.ts';
+import { noteFacts } from '../store/metric-outbox.ts';
 import { blockedReasons } from '../store/needs.ts';
 import type { Db } from '../store/open.ts';
 import { faultToColumns } from '../store/rows.ts';
 import { type Scope, visibleTo } from '../store/viewer-scope.ts';
 import type { Announcer } from './announce.ts';
+import { endedFact } from './facts.ts';
 import { changeJob, committed, guarded, type RecorderParts, refuse } from './job-writes.ts';
 
 export type CancelResult =
@@ -37,12 +39,12 @@ export interface JobWriter {
 }
 
 export function createJobWriter(parts: RecorderParts, announcer: Announcer): JobWriter {
-  const { store, clock } = parts;
+  const { store, clock, ids } = parts;
   return {
     async cancel(viewer, jobId) {
       const now = clock.now();
       const event = { type: 'canceled' } as const;
-      const result = await committed(parts, 'cancel', (tx) => cancel(tx, viewer, jobId, now));
+      const result = await committed(parts, 'cancel', (tx) => cancel(tx, viewer, jobId, now, ids));
       if (result.kind === 'canceled') {
         announcer.announce({
           job: result.job,
@@ -56,7 +58,7 @@ export function createJobWriter(parts: RecorderParts, announcer: Announcer): Job
     },
     async expire(jobId, reason) {
       const now = clock.now();
-      const job = await guarded(parts, 'expire', (tx) => expire(tx, jobId, reason ?? null, now));
+      const job = await guarded(parts, 'expire', (tx) => expire(tx, jobId, reason ?? null, now, ids));
       const event = { type: 'finished', status: 'FAILED' } as const;
       if (job) announcer.announce({ job, event, queueChanged: true, runOver: true });
       return job;
@@ -74,7 +76,13 @@ export function createJobWriter(parts: RecorderParts, announcer: Announcer): Job
 }
 
 /** The open attempt stays open: its instance is busy until the leader has freed it. */
-async function cancel(tx: Db, viewer: Viewer, jobId: string, now: number): Promise<CancelResult> {
+async function cancel(
+  tx: Db,
+  viewer: Viewer,
+  jobId: string,
+  now: number,
+  ids: () => string,
+): Promise<CancelResult> {
   const canceled = await changeJob(tx, {
     jobId,
     tenant: viewer.tenant,
@@ -83,14 +91,23 @@ async function cancel(tx: Db, viewer: Viewer, jobId: string, now: number): Promi
     event: { type: 'canceled' },
     now,
   });
-  if (canceled) return { kind: 'canceled', job: canceled };
+  if (canceled) {
+    await noteFacts(tx, ids, [endedFact(canceled)]);
+    return { kind: 'canceled', job: canceled };
+  }
   const job = await findJob(tx, viewer, jobId);
   if (!job) return { kind: 'not-found' };
   return { kind: job.status === 'CANCELED' ? 'already' : 'ended', job };
 }
 
 /** Says what it waited for last, so that its owner need not guess. */
-async function expire(tx: Db, jobId: string, known: string | null, now: number): Promise<Job> {
+async function expire(
+  tx: Db,
+  jobId: string,
+  known: string | null,
+  now: number,
+  ids: () => string,
+): Promise<Job> {
   const waiting = await findJob(tx, 'any', jobId);
   if (!waiting || waiting.deadlineAt === null || waiting.deadlineAt > now) refuse();
   const reason = known ?? (await blockedReasons(tx, [waiting.needsKey])).get(waiting.needsKey);
@@ -107,7 +124,9 @@ async function expire(tx: Db, jobId: string, known: string | null, now: number):
     event: { type: 'finished', status: 'FAILED' },
     now,
   });
-  return job ?? refuse();
+  if (!job) refuse();
+  await noteFacts(tx, ids, [endedFact(job)]);
+  return job;
 }
 
 /** Its idempotency key stays for its 24 hours: the same request again must not run a second time unnoticed. */

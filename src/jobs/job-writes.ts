@@ -18,7 +18,7 @@ export interface RecorderParts {
   readonly store: Store;
   readonly bus: EventBus;
   readonly clock: Clock;
-  /** Makes the ids of outputs. */
+  /** Makes the ids of outputs, and of what is noted for the figures. */
   readonly ids: () => string;
   readonly logger: Logger;
   readonly crashAt?: CrashHook | undefined;

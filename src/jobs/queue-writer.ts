@@ -8,12 +8,14 @@ import { claimBlob } from '../store/blobs.ts';
 import { claimKey } from '../store/idempotency.ts';
 import { findJob } from '../store/jobs.ts';
 import { labelKeys } from '../store/label-keys.ts';
+import { noteFacts } from '../store/metric-outbox.ts';
 import { saveNeeds } from '../store/needs.ts';
 import type { Db } from '../store/open.ts';
 import { faultToColumns, jobFromRow } from '../store/rows.ts';
 import type { JobGraphsTable, JobsTable } from '../store/schema.ts';
 import { statement } from '../store/statement.ts';
 import type { Announcer } from './announce.ts';
+import { submittedFact } from './facts.ts';
 import { insertJob, type QueueLimit, type QueueLimits } from './insert-job.ts';
 import { committed, insertEvent, type RecorderParts } from './job-writes.ts';
 
@@ -82,7 +84,7 @@ export function createQueueWriter(parts: RecorderParts, announcer: Announcer): Q
     const row = newRow(viewer, job, parts.clock.now());
     try {
       const result = await committed(parts, 'queue', (tx) =>
-        insert(tx, viewer, job, row, idempotency, limits),
+        insert(tx, parts.ids, { viewer, job, row, idempotency, limits }),
       );
       if (result.kind === 'queued') {
         const event = { type: 'queued' } as const;
@@ -98,14 +100,16 @@ export function createQueueWriter(parts: RecorderParts, announcer: Announcer): Q
   };
 }
 
-async function insert(
-  tx: Db,
-  viewer: Viewer,
-  job: NewJob,
-  row: JobsTable,
-  idempotency: IdempotencyRequest | undefined,
-  limits: QueueLimits | undefined,
-): Promise<QueueResult> {
+interface Arrival {
+  readonly viewer: Viewer;
+  readonly job: NewJob;
+  readonly row: JobsTable;
+  readonly idempotency: IdempotencyRequest | undefined;
+  readonly limits: QueueLimits | undefined;
+}
+
+async function insert(tx: Db, ids: () => string, arrival: Arrival): Promise<QueueResult> {
+  const { viewer, job, row, idempotency, limits } = arrival;
   if (idempotency) {
     const { tenant, created_at: now } = row;
     const claim = await claimKey(tx, { ...idempotency, tenant, jobId: job.id, now });
@@ -122,7 +126,9 @@ async function insert(
   if (reached) throw new QueueFull(reached);
   await insertParts(tx, job, row, files);
   await insertEvent(tx, row, { type: 'queued' }, row.created_at);
-  return { kind: 'queued', job: jobFromRow(row) };
+  const queued = jobFromRow(row);
+  await noteFacts(tx, ids, [submittedFact(queued)]);
+  return { kind: 'queued', job: queued };
 }
 
 /**

@@ -15,6 +15,6 @@ export function fencedRecorder(recorder: Recorder, mayWrite: (term: number) => b
     complete: async (id, term, runMs) => (mayWrite(term) ? recorder.complete(id, term, runMs) : null),
     fail: async (id, term, ...how) => (mayWrite(term) ? recorder.fail(id, term, ...how) : null),
     lose: async (id, term, ...how) => (mayWrite(term) ? recorder.lose(id, term, ...how) : null),
-    closeCanceled: async (id, term) => mayWrite(term) && recorder.closeCanceled(id, term),
+    closeCanceled: async (id, term, runMs) => mayWrite(term) && recorder.closeCanceled(id, term, runMs),
   };
 }

@@ -11,11 +11,26 @@ import type { Db } from './open.ts';
 import type { MetricOutboxTable } from './schema.ts';
 import { statement } from './statement.ts';
 
-const insertFact = statement((q, row: MetricOutboxTable) => q.insertInto('metric_outbox').values(row));
+/** Rows turned into a list for each column, as a statement takes them. */
+type Columns = { readonly [C in keyof MetricOutboxTable]: readonly MetricOutboxTable[C][] };
+
+const insertFacts = statement((q, columns: Columns) => {
+  const names = Object.keys(columns) as (keyof Columns)[];
+  const row = (n: number) => Object.fromEntries(names.map((name) => [name, columns[name][n]]));
+  return q.insertInto('metric_outbox').values(columns.id.map((_, n) => row(n) as never));
+});
 
 /** Inside the transaction of the change it tells of. `id`: sorts by age. */
-export async function noteFact(tx: Db, id: string, fact: MetricFact): Promise<void> {
-  await insertFact(tx, factToRow(id, fact));
+export function noteFact(tx: Db, id: string, fact: MetricFact): Promise<void> {
+  return noteFacts(tx, () => id, [fact]);
+}
+
+/** The same of several, in one statement. */
+export async function noteFacts(tx: Db, ids: () => string, facts: readonly MetricFact[]): Promise<void> {
+  const rows = facts.map((fact) => factToRow(ids(), fact));
+  const column = <C extends keyof Columns>(name: C) => [name, rows.map((row) => row[name])];
+  const names = Object.keys(rows[0] ?? {}) as (keyof Columns)[];
+  await insertFacts(tx, Object.fromEntries(names.map(column)) as Columns);
 }
 
 const deleteOldest = statement((q, p: { most: number }) =>

@@ -1,4 +1,4 @@
-/** Whatever is asked of the recorder in whatever order, its rows obey the state table and the event log is whole. */
+/** Whatever is asked of the recorder in whatever order, its rows obey the state table, the event log is whole, and the facts say what the rows say. */
 import fc from 'fast-check';
 import { afterEach, expect, it } from 'vitest';
 import { fault } from '../../src/domain/fault.ts';
@@ -12,6 +12,7 @@ import { outputsOfJobs } from '../../src/store/outputs.ts';
 import { deadlocksOf } from '../support/deadlocks.ts';
 import { newJob } from '../support/new-job.ts';
 import { ENGINES } from '../support/temp-store.ts';
+import { factsOfRows, takeAllFacts } from './facts-of-rows.ts';
 import { alice, assignment, type Bench, imageOutput, openBench } from './recorder-bench.ts';
 
 let bench: Bench;
@@ -42,6 +43,8 @@ const step = fc.record({
   /** Not awaited before the next step begins. */
   together: fc.boolean(),
   by: fc.nat({ max: 1 }),
+  /** Passes before it, and is told as time on the instance. */
+  ms: fc.nat({ max: 5000 }),
 });
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
@@ -51,11 +54,12 @@ interface World {
   term: number;
 }
 
-async function perform(world: World, { what, job, slot, attempt, behind, by }: Step): Promise<void> {
+async function perform(world: World, { what, job, slot, attempt, behind, by, ms }: Step): Promise<void> {
   const { ids, clock, store } = bench;
   const recorder = recorders[by % recorders.length] ?? bench.recorder;
   const jobId = world.jobs[job] ?? '';
   const own = world.attempts[job] ?? [];
+  await clock.advance(ms);
   const term = world.term - behind;
   const attemptId = own[own.length - 1 - attempt] ?? 'none';
   switch (what) {
@@ -70,19 +74,19 @@ async function perform(world: World, { what, job, slot, attempt, behind, by }: S
     case 'output':
       return void (await recorder.output(attemptId, term, imageOutput(`s${job}`, slot)));
     case 'complete':
-      return void (await recorder.complete(attemptId, term, 5));
+      return void (await recorder.complete(attemptId, term, ms));
     case 'retry': {
       const decision = { kind: 'retry', notBefore: clock.now(), delayMs: 0 } as const;
-      return void (await recorder.fail(attemptId, term, fault('NODE_FAILED'), decision));
+      return void (await recorder.fail(attemptId, term, fault('NODE_FAILED'), decision, ms));
     }
     case 'giveUp':
       return void (await recorder.fail(attemptId, term, fault('TIMEOUT'), { kind: 'final' }));
     case 'lose':
-      return void (await recorder.lose(attemptId, term, fault('INSTANCE_LOST')));
+      return void (await recorder.lose(attemptId, term, fault('INSTANCE_LOST'), undefined, ms));
     case 'cancel':
       return void (await recorder.cancel(alice, jobId));
     case 'closeCanceled':
-      return void (await recorder.closeCanceled(attemptId, term));
+      return void (await recorder.closeCanceled(attemptId, term, ms));
     case 'expire':
       return void (await recorder.expire(jobId));
     case 'takeOver':
@@ -156,8 +160,15 @@ async function check(world: World, seen: Seen): Promise<void> {
   expect(new Set(open.map((attempt) => attempt.slot)).size).toBe(open.length);
 }
 
+async function checkFacts(world: World): Promise<void> {
+  const { db } = bench.store;
+  const jobs = await findJobs(db, alice, world.jobs);
+  const attempts = await attemptsOfJobs(db, alice, world.jobs);
+  expect(await takeAllFacts(bench.store)).toEqual(factsOfRows(jobs, attempts));
+}
+
 it.each(ENGINES)(
-  'keeps one terminal event, last, a gapless event log, one attempt per slot and one accepted result on %s',
+  'keeps one terminal event, last, a gapless event log, one attempt per slot, one accepted result and true facts on %s',
   async (engine) => {
     bench = await openBench(engine);
     recorders = [bench.recorder];
@@ -182,8 +193,10 @@ it.each(ENGINES)(
         }
         await Promise.all(underWay);
         await check(world, seen);
+        await checkFacts(world);
         for (const status of seen.jobs.values()) ends.add(status);
         await freeTheSlots(world);
+        await takeAllFacts(bench.store);
       }),
       // asking Postgres takes ten times as long
       { numRuns: engine === 'SQLite' ? 100 : 15 },

@@ -18,7 +18,7 @@ import { VirtualClock } from '../support/virtual-clock.ts';
 
 const TABLES = [
   ...['jobs', 'job_graphs', 'job_files', 'job_labels', 'job_events', 'attempts', 'outputs', 'needs'],
-  ...['idempotency_keys', 'dropped_blobs'],
+  ...['idempotency_keys', 'dropped_blobs', 'metric_outbox'],
 ] as const;
 
 const JOB = 'job-1';
@@ -103,7 +103,7 @@ const CASES: readonly Case[] = [
   },
   { name: 'assign', before: [queue], write: assign, told: null },
   { name: 'running', before: [queue, assign], write: running, told: false },
-  { name: 'output', before: RUNNING, write: output, told: { id: 'made-1' } },
+  { name: 'output', before: RUNNING, write: output, told: { id: 'made-3' } },
   { name: 'collecting', before: RUNNING, write: collecting, told: false },
   { name: 'complete', before: [...RUNNING, output, collecting], write: complete, told: null },
   {

@@ -36,5 +36,12 @@ export const SWIFT: Wanted = {
   packages: ['swift-proxy', 'swift-account', 'swift-container', 'swift-object'],
 };
 
+/** Reads /metrics, and says whether dashboards and alert rules are right. */
+export const PROMETHEUS: Wanted = {
+  name: 'Prometheus',
+  commands: ['prometheus', 'promtool'],
+  packages: ['prometheus'],
+};
+
 /** Everything that a run of all tests needs. */
-export const WANTED: readonly Wanted[] = [POSTGRES, REDIS, NGINX, OPENSSL, SWIFT];
+export const WANTED: readonly Wanted[] = [POSTGRES, REDIS, NGINX, OPENSSL, SWIFT, PROMETHEUS];

@@ -41,17 +41,18 @@ export type Measure = keyof typeof MEASURES;
 
 /**
  * Figures are kept already added up in these ways, so that long ranges are answered from few rows: for the whole fleet, for
- * each instance, for each workflow, and by everything at once. Status and code stay apart in `full` only, but the status of
- * `ended`, `run_time` and `attempts` in all.
+ * each instance, for each workflow, and by everything at once. Status and code, of which there are few, stay apart in all.
  */
 export const CUTS = ['fleet', 'instance', 'workflow', 'full'] as const;
 export type Cut = (typeof CUTS)[number];
+
+const IN_ALL_CUTS: readonly Dimension[] = ['status', 'code'];
 
 /** By what a measure's rows of a cut are told apart. */
 export function dimensionsOf(measure: Measure, cut: Cut): readonly Dimension[] {
   const { dimensions }: MeasureFacts = MEASURES[measure];
   if (cut === 'full') return dimensions;
-  return dimensions.filter((dimension) => dimension === cut || dimension === 'status');
+  return dimensions.filter((dimension) => dimension === cut || IN_ALL_CUTS.includes(dimension));
 }
 
 /** The cuts in which a measure is kept: those that tell something apart that the fleet's does not, and only once. */
@@ -72,6 +73,15 @@ export const WIDTHS = [10_000, 60_000, 3_600_000, 86_400_000, 0] as const;
 export type Width = (typeof WIDTHS)[number];
 
 export const ALL_TIME: Width = 0;
+
+/**
+ * The widths in which a measure is kept in a cut. Of all time there is nothing of gauges, and nothing by tenant: what is
+ * never forgotten must not grow with those who come and go.
+ */
+export function widthsOf(measure: Measure, cut: Cut): readonly Width[] {
+  const forEver = MEASURES[measure].kind !== 'gauge' && cut !== 'full';
+  return forEver ? WIDTHS : WIDTHS.filter((width) => width !== ALL_TIME);
+}
 
 /** The beginning of the bucket that a moment falls into. */
 export function bucketOf(width: Width, at: number): number {

@@ -3,7 +3,7 @@ import { GraphQLError, Kind, type ValueNode, valueFromASTUntyped } from 'graphql
 import { isObject, type JsonObject } from '../lib/json.ts';
 import type { Builder } from './builder.ts';
 import { IncomingFile } from './incoming-file.ts';
-import { parseTimeInput, type TimeInput } from './time-input.ts';
+import { parseTimeInput, type TimeInput, timeInputText } from './time-input.ts';
 
 /** Deeper JSON than this is refused before anything walks it. */
 const DEEPEST_JSON = 64;
@@ -40,7 +40,8 @@ export function addScalars(builder: Builder): void {
   });
   builder.scalarType('TimeInput', {
     description: 'RFC 3339, epoch milliseconds (number or numeric string), or relative: now, now-6h.',
-    serialize: () => refuse('TimeInput is never an output'),
+    // no field answers with one, but the schema is printed with its defaults
+    serialize: (input: TimeInput) => timeInputText(input),
     parseValue: (value) => timeInput(value),
     parseLiteral: (node) =>
       timeInput(node.kind === Kind.INT ? Number(node.value) : node.kind === Kind.STRING ? node.value : null),

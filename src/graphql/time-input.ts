@@ -29,6 +29,15 @@ export function momentOf(input: TimeInput, now: number): number {
   return input.kind === 'absolute' ? input.at : now - input.agoMs;
 }
 
+/** A text that is read as the same input: what defaults are printed as. */
+export function timeInputText(input: TimeInput): string {
+  if (input.kind === 'absolute') return String(input.at);
+  if (input.agoMs === 0) return 'now';
+  const units = Object.entries(UNIT_MS).filter(([, ms]) => ms <= UNIT_MS.d && input.agoMs % ms === 0);
+  const [unit, ms] = units.at(-1) ?? ['ms', 1];
+  return `now-${input.agoMs / ms}${unit}`;
+}
+
 function absolute(at: number): TimeInput | null {
   return Number.isInteger(at) && Math.abs(at) <= LATEST ? { kind: 'absolute', at } : null;
 }

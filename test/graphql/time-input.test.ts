@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { momentOf, parseTimeInput } from '../../src/graphql/time-input.ts';
+import { momentOf, parseTimeInput, timeInputText } from '../../src/graphql/time-input.ts';
 
 const NOW = 1_700_000_000_000;
 const moment = (value: unknown): number | null => {
@@ -42,6 +42,14 @@ describe('a TimeInput', () => {
       }),
     );
   });
+
+  it.each(['now', 'now-1h', 'now-30d', 'now-90s', 'now-1ms', '1600000000000'])(
+    '%s is printed as it is written',
+    (text) => {
+      const parsed = parseTimeInput(text);
+      expect(parsed && timeInputText(parsed)).toBe(text);
+    },
+  );
 
   it('is never anything but a whole number of ms or nothing, whatever is sent', () => {
     fc.assert(

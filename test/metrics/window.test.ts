@@ -83,7 +83,7 @@ describe('a window', () => {
     expect(cutFor('run_time', ['status'])).toBe('fleet');
     expect(cutFor('ended', ['instance', 'status'])).toBe('instance');
     expect(cutFor('ended', ['instance', 'workflow'])).toBe('full');
-    expect(cutFor('ended', ['code'])).toBe('full');
+    expect(cutFor('ended', ['workflow', 'code'])).toBe('workflow');
     expect(cutFor('response_time', ['instance'])).toBe('instance');
     for (const measure of Object.keys(MEASURES) as Measure[])
       for (const dimension of MEASURES[measure].dimensions)

@@ -29,7 +29,13 @@ export interface RetryParts {
   readonly limitsOf: LimitsOf;
 }
 
-export async function retryJob(parts: RetryParts, viewer: Viewer, jobId: string): Promise<RetryResult> {
+/** `trace`: the traceparent of what asks for it. */
+export async function retryJob(
+  parts: RetryParts,
+  viewer: Viewer,
+  jobId: string,
+  trace: string | null = null,
+): Promise<RetryResult> {
   const { store, recorder, clock, ids, config, limitsOf } = parts;
   const job = await findJob(store.db, viewer, jobId);
   if (!job) return { kind: 'not-found' };
@@ -48,6 +54,7 @@ export async function retryJob(parts: RetryParts, viewer: Viewer, jobId: string)
       needsKey: needsKey(needs),
       deadlineAt: job.deadlineAt === null ? null : clock.now() + (job.deadlineAt - job.createdAt),
       retryOf: job.id,
+      trace,
     },
     undefined,
     { maxQueued: config.maxQueuedJobs, maxQueuedOfTenant: limitsOf(viewer.tenant).maxQueued },
@@ -56,5 +63,5 @@ export async function retryJob(parts: RetryParts, viewer: Viewer, jobId: string)
   // The job named its files: it was removed since.
   if (queued.kind === 'file-gone') return { kind: 'not-found' };
   assert(queued.kind === 'queued', 'a submission without a key cannot meet another');
-  return { kind: 'submitted', job: queued.job };
+  return { kind: 'submitted', job: queued.job, retried: job };
 }

@@ -19,6 +19,8 @@ export interface SubmitRequest {
   readonly timeoutMs?: number | null;
   readonly deadlineMs?: number | null;
   readonly maxAttempts?: number | null;
+  /** W3C traceparent of what submits it; null when that is not traced. */
+  readonly trace?: string | null;
 }
 
 /** A node of a raw graph that cannot be sent to an instance. */
@@ -68,7 +70,7 @@ export type SubmitResult =
   | FileRefusal;
 
 export type RetryResult =
-  | { readonly kind: 'submitted'; readonly job: Job }
+  | { readonly kind: 'submitted'; readonly job: Job; readonly retried: Job }
   | { readonly kind: 'not-found' }
   /** It has not ended yet. */
   | { readonly kind: 'active'; readonly job: Job }

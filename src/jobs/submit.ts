@@ -54,14 +54,14 @@ export interface Submitter {
   /** Makes a job, or says why not. Errors of an upload's stream (the client left) are thrown on. */
   submit(viewer: Viewer, request: SubmitRequest): Promise<SubmitResult>;
   /** Makes a new job of an ended one. */
-  retry(viewer: Viewer, jobId: string): Promise<RetryResult>;
+  retry(viewer: Viewer, jobId: string, trace?: string | null): Promise<RetryResult>;
 }
 
 export function createSubmitter(parts: SubmitterParts): Submitter {
   const steps = new SubmitSteps(parts);
   return {
     submit: (viewer, request) => steps.submit(viewer, request),
-    retry: (viewer, jobId) => retryJob(parts, viewer, jobId),
+    retry: (viewer, jobId, trace) => retryJob(parts, viewer, jobId, trace),
   };
 }
 
@@ -153,7 +153,7 @@ class SubmitSteps {
     }
     const filled = await Promise.all(pictures.map((picture) => picture.keep()));
     const { graph, inputs } = fillSlots(draft, filled);
-    const job = this.#newJob(draft.workflow, options, { graph, inputs, needs });
+    const job = this.#newJob(draft.workflow, options, { graph, inputs, needs, trace: request.trace });
     const queued = await this.#queue(viewer, job, idempotency);
     if (queued.kind !== 'file-gone') return queued;
     const gone = draft.slots.filter((_, slot) => filled[slot]?.sha256 === queued.sha256);
@@ -163,7 +163,7 @@ class SubmitSteps {
   #newJob(
     workflow: string,
     options: SubmitOptions,
-    content: Pick<NewJob, 'graph' | 'inputs' | 'needs'>,
+    content: Pick<NewJob, 'graph' | 'inputs' | 'needs' | 'trace'>,
   ): NewJob {
     const { config, clock, ids } = this.#parts;
     return {

@@ -1,4 +1,5 @@
 /** Carries out the plan: keeps what a plan hands to the next one, and gives each chosen job its place. */
+import type { Tracer } from '@opentelemetry/api';
 import type { Config } from '../config.ts';
 import type { LimitsOf } from '../domain/tenant-limits.ts';
 import type { Fleet } from '../fleet/fleet.ts';
@@ -6,7 +7,7 @@ import { recentDispatches } from '../store/attempts.ts';
 import type { PendingJob } from '../store/jobs.ts';
 import type { Adopted } from './adopt.ts';
 import { Comebacks } from './comebacks.ts';
-import { DoubtfulPlaces } from './doubtful-places.ts';
+import { type DoubtfulPlace, DoubtfulPlaces } from './doubtful-places.ts';
 import type { Learning } from './forecast/learning.ts';
 import { type PlaceParts, placeJob } from './place-job.ts';
 import { STORAGE_AWAY } from './planning/blocked-reason.ts';
@@ -17,6 +18,7 @@ import type { Assignment, Plan, PlanState } from './planning/plan-state.ts';
 import { plan } from './planning/planner.ts';
 import { BUDGET_WINDOW_MS, DispatchCount } from './planning/retry-budget.ts';
 import type { QueueNews } from './queue-news.ts';
+import { traceWait } from './queue-trace.ts';
 import type { Runs } from './runs/runs.ts';
 import { snapshotOf } from './snapshot.ts';
 import type { StorageWatch } from './storage-watch.ts';
@@ -35,6 +37,7 @@ export interface DispatcherParts extends PlaceParts {
   readonly storageWatch: Pick<StorageWatch, 'isAway'>;
   /** An attempt was written: follow it. */
   readonly begin: (placed: Adopted) => void;
+  readonly tracer?: Tracer | null | undefined;
 }
 
 type Carried = Pick<Plan, 'cursor' | 'shares' | 'whyHeld'>;
@@ -154,14 +157,15 @@ export class Dispatcher {
   #settleDoubts(): Promise<void> {
     const { line } = this.#parts;
     return this.#doubtful.settle(this.#term, {
-      begin: (placed, isRetry) => this.#begin(placed, isRetry),
+      begin: (placed, place) => this.#begin(placed, place),
       note: (jobId) => line.note(jobId),
     });
   }
 
-  #begin(placed: Adopted, isRetry: boolean): void {
-    const { clock, begin } = this.#parts;
+  #begin(placed: Adopted, { job, isRetry }: Pick<DoubtfulPlace, 'job' | 'isRetry'>): void {
+    const { clock, begin, tracer } = this.#parts;
     this.#dispatches.add(clock.monotonic(), isRetry);
+    traceWait(tracer, job, placed.subject.attempt.startedAt, 'dispatched');
     begin(placed);
   }
 
@@ -178,7 +182,7 @@ export class Dispatcher {
       const canceled = this.#placing.get(jobId) === 'not wanted';
       if (subject) {
         line.queue.overtake(overtakes);
-        this.#begin({ subject, canceled }, isRetry);
+        this.#begin({ subject, canceled }, { job, isRetry });
         // canceled before, or the place is still taken: its row tells
       } else line.note(jobId);
     } catch (error) {

@@ -31,12 +31,12 @@ export class DoubtfulPlaces {
   /** Calls back for each once it is known; throws, and knows it next time, while the store does not tell. */
   async settle(
     term: number,
-    { begin, note }: { begin(placed: Adopted, isRetry: boolean): void; note(jobId: string): void },
+    { begin, note }: { begin(placed: Adopted, place: DoubtfulPlace): void; note(jobId: string): void },
   ): Promise<void> {
     for (const place of [...this.#places.values()]) {
       const placed = await this.#find(place, term);
       this.#places.delete(place.attemptId);
-      if (placed) begin(placed, place.isRetry);
+      if (placed) begin(placed, place);
       else note(place.job.id);
     }
   }

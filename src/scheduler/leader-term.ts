@@ -14,6 +14,7 @@ import { Learning } from './forecast/learning.ts';
 import { Surveyor, type SurveyParts } from './forecast/survey.ts';
 import { listenForHints } from './hints.ts';
 import { QueueNews } from './queue-news.ts';
+import { traceWait } from './queue-trace.ts';
 import { Removals } from './removals.ts';
 import { RowsCheck } from './rows-check.ts';
 import { ActiveRun } from './runs/active-run.ts';
@@ -250,6 +251,9 @@ export class LeaderTerm {
   }
 
   #notWanted(jobId: string): void {
+    const { clock, tracer } = this.#parts;
+    const waiting = this.#line.queue.get(jobId);
+    if (waiting) traceWait(tracer, waiting, clock.now(), 'canceled');
     this.#line.queue.remove(jobId);
     this.#surveyor.changed();
     this.#dispatcher.notWanted(jobId);
@@ -257,11 +261,14 @@ export class LeaderTerm {
   }
 
   async #expireOverdue(goOn: () => boolean): Promise<void> {
-    for (const job of this.#line.queue.overdue(this.#parts.clock.now())) {
+    const { clock, tracer } = this.#parts;
+    for (const job of this.#line.queue.overdue(clock.now())) {
       if (!goOn()) return;
       const expired = await this.#recorder.expire(job.id, this.#dispatcher.whyWaiting(job));
-      if (expired) this.#line.queue.remove(job.id);
-      else this.#line.note(job.id);
+      if (expired) {
+        traceWait(tracer, job, clock.now(), 'expired');
+        this.#line.queue.remove(job.id);
+      } else this.#line.note(job.id);
       this.#surveyor.changed();
     }
   }

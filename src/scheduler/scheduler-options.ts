@@ -1,4 +1,5 @@
 /** What the scheduler is built with. */
+import type { Tracer } from '@opentelemetry/api';
 import type { Config } from '../config.ts';
 import type { CrashHook } from '../domain/crash-points.ts';
 import type { LimitsOf } from '../domain/tenant-limits.ts';
@@ -38,6 +39,8 @@ export interface SchedulerOptions {
   readonly limitsOf: LimitsOf;
   readonly logger: Logger;
   readonly crashAt?: CrashHook | undefined;
+  /** Null: nothing is traced. */
+  readonly tracer?: Tracer | null | undefined;
   /** Of this machine, epoch ms: shows that it was suspended. */
   readonly wall?: (() => number) | undefined;
 }

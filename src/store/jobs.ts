@@ -174,6 +174,10 @@ export interface PendingJob {
   readonly lastInstanceId: string | null;
   /** Stored files its graph takes. */
   readonly fileCount: number;
+  /** When it was submitted, or its last attempt ended. */
+  readonly pendingSince: number;
+  /** W3C traceparent of the request that submitted it. */
+  readonly trace: string | null;
 }
 
 function selectPending(db: Db) {
@@ -195,6 +199,8 @@ function selectPending(db: Db) {
       'crashes',
       'max_attempts as maxAttempts',
       'instance_id as lastInstanceId',
+      'updated_at as pendingSince',
+      'trace',
     ])
     .select((eb) =>
       eb

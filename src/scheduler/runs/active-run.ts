@@ -2,6 +2,8 @@
  * One open attempt in this process: what is known of it, what interrupts it, and the news it gets from its instance's
  * socket. The pipeline (attempt.ts) works on it step by step; nobody else changes it.
  */
+
+import type { Tracer } from '@opentelemetry/api';
 import type { ComfyMessage } from '../../comfyui/messages.ts';
 import type { Config } from '../../config.ts';
 import { type CrashHook, neverCrash } from '../../domain/crash-points.ts';
@@ -25,6 +27,7 @@ import { Alarm } from './alarm.ts';
 import { LiveFeed } from './live-feed.ts';
 import type { NodeFailure } from './run-faults.ts';
 import { RunStory } from './run-story.ts';
+import { type RunTrace, traceRun } from './run-trace.ts';
 import { type RunNews, type RunView, startView, translate } from './translate.ts';
 import type { Reached } from './verdict.ts';
 
@@ -43,6 +46,7 @@ export interface RunParts {
   readonly config: RunConfig;
   /** Prompts of other runs are in the instance's queue. */
   readonly isBusy: (instanceId: string) => boolean;
+  readonly tracer?: Tracer | null | undefined;
   readonly crashAt?: CrashHook | undefined;
 }
 
@@ -85,6 +89,7 @@ export class ActiveRun {
   readonly subject: RunSubject;
   readonly expectation: Expectation;
   readonly logger: Logger;
+  readonly trace: RunTrace;
   readonly crashAt: CrashHook;
   readonly alarm: Alarm;
   readonly feed: LiveFeed;
@@ -130,7 +135,13 @@ export class ActiveRun {
     this.parts = parts;
     this.subject = subject;
     this.expectation = parts.learning.begins({ ...job, instanceId: attempt.instanceId });
-    this.logger = parts.logger.child({ job: job.id, attempt: attempt.id, instance: attempt.instanceId });
+    this.trace = traceRun(parts.tracer, clock, subject);
+    this.logger = parts.logger.child({
+      job: job.id,
+      attempt: attempt.id,
+      instance: attempt.instanceId,
+      ...(this.trace.traceId !== null && { traceId: this.trace.traceId }),
+    });
     this.crashAt = parts.crashAt ?? neverCrash;
     this.alarm = new Alarm(clock);
     const age = adopted ? Math.max(0, clock.now() - attempt.startedAt) : 0;
@@ -310,6 +321,7 @@ export class ActiveRun {
 
   #begun(): void {
     this.#story.begun();
+    this.trace.begun();
     this.#begunAt ??= this.subject.adopted ? this.postedAt : this.parts.clock.monotonic();
   }
 

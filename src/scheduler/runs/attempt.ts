@@ -12,6 +12,7 @@ import { ownershipTag } from '../../fleet/ownership.ts';
 import { present } from '../../lib/assert.ts';
 import { pause } from '../../lib/clock.ts';
 import type { JsonObject } from '../../lib/json.ts';
+import { SPANS } from '../../tracing/spans.ts';
 import { materialise } from '../../workflows/materialise.ts';
 import { collect } from '../transfers/collect.ts';
 import { type FileText, UPLOAD_PREFIX } from '../transfers/input-files.ts';
@@ -34,20 +35,29 @@ export async function runAttempt(run: ActiveRun): Promise<Outcome> {
     if ('end' in graph) return graph.end;
     await becomeReadyToListen(run);
     if (run.interruption) return INTERRUPTED;
-    const posted = await post(run, graph.go);
+    const posted = await run.trace.step(SPANS.postPrompt, () => post(run, graph.go));
     if ('end' in posted) return posted.end;
   }
-  const followed = await follow(run);
-  if (followed.kind === 'ended') return collect(run, followed.entry);
+  const followed = await run.trace.step(SPANS.run, () => follow(run));
+  if (followed.kind === 'ended') return run.trace.step(SPANS.collect, () => collect(run, followed.entry));
   return followed.kind === 'lost' ? salvage(run, followed) : followed;
 }
 
 /** Names on the instance by content hash. */
 async function handOverFiles(run: ActiveRun): Promise<Step<ReadonlyMap<string, string>>> {
-  const { graph, member, job } = run.subject;
+  const refs = fileRefsOf(run.subject.graph).filter((ref) => ref.as === 'name');
+  if (refs.length === 0) return { go: new Map() };
+  return run.trace.step(SPANS.uploadInputs, () => handOver(run, refs));
+}
+
+async function handOver(
+  run: ActiveRun,
+  refs: readonly FileRef[],
+): Promise<Step<ReadonlyMap<string, string>>> {
+  const { member, job } = run.subject;
   const names = new Map<string, string>();
-  for (const ref of fileRefsOf(graph)) {
-    if (ref.as !== 'name' || names.has(ref.sha256)) continue;
+  for (const ref of refs) {
+    if (names.has(ref.sha256)) continue;
     const result = await unlessInterrupted(run, run.parts.inputFiles.handOver(member, job.tenant, ref));
     if (result === null) return { end: INTERRUPTED };
     if (result.kind === 'failed') return { end: notHandedOver(run, result.failure) };

@@ -1,5 +1,6 @@
 /** Carries a run to its very end: the pipeline, the row, and an instance that is free again. Never rejects. */
 import { fault } from '../../domain/fault.ts';
+import { SPANS } from '../../tracing/spans.ts';
 import type { ActiveRun } from './active-run.ts';
 import { runAttempt } from './attempt.ts';
 import { experienceOf, WOULD_NOT_STOP } from './experience.ts';
@@ -25,6 +26,7 @@ export async function carryOut(run: ActiveRun, tuning: RetryTuning): Promise<voi
     // what a run that ended otherwise still fetches is not wanted
     await run.outputs.close();
     run.releaseClientId();
+    run.trace.end(run.interruption);
   }
 }
 
@@ -42,7 +44,7 @@ async function runToOutcome(run: ActiveRun): Promise<Outcome> {
     return await runAttempt(run);
   } catch (error) {
     run.logger.error({ err: error }, 'an attempt failed for a reason of our own');
-    await release(run, TIMEOUT_RELEASE_MS);
+    await free(run, TIMEOUT_RELEASE_MS);
     return run.stopSignal.aborted ? { kind: 'interrupted' } : failed(fault('INTERNAL'));
   }
 }
@@ -70,19 +72,23 @@ async function freeMemory(run: ActiveRun): Promise<void> {
   else run.logger.warn({ reason: freed.message }, 'an instance could not be told to free its memory');
 }
 
+function free(run: ActiveRun, withinMs: number): Promise<boolean> {
+  return run.trace.step(SPANS.release, () => release(run, withinMs));
+}
+
 async function obey(run: ActiveRun, tuning: RetryTuning): Promise<void> {
   switch (run.interruption) {
     case 'cancel':
-      if (!(await release(run, Number.POSITIVE_INFINITY))) return;
+      if (!(await free(run, Number.POSITIVE_INFINITY))) return;
       run.crashAt('release:done');
       await closeCanceled(run);
       return;
     case 'timeout': {
       // the job need not wait for the instance to let go; its place there does
       await conclude(run, failed(fault('TIMEOUT')), tuning);
-      if ((await release(run, TIMEOUT_RELEASE_MS)) || run.stopSignal.aborted) return;
+      if ((await free(run, TIMEOUT_RELEASE_MS)) || run.stopSignal.aborted) return;
       run.subject.member.experienced(WOULD_NOT_STOP, run.subject.job);
-      await release(run, Number.POSITIVE_INFINITY);
+      await free(run, Number.POSITIVE_INFINITY);
       return;
     }
     case 'removed':

@@ -24,6 +24,7 @@ export async function settle(
   tuning: RetryTuning,
 ): Promise<Job | null> {
   run.feed.close();
+  run.trace.concluded(outcome);
   const job = await insist(run, () => write(run, outcome, tuning));
   if (!job) await closeCanceled(run);
   return job ?? null;
@@ -32,6 +33,7 @@ export async function settle(
 /** The job was canceled and its instance is free of it. */
 export async function closeCanceled(run: ActiveRun): Promise<void> {
   run.feed.silence();
+  run.trace.canceled();
   // what was said between the cancel and its arrival here must not stay on the bus
   run.parts.bus.forget(run.subject.job.id);
   await insist(run, () => run.parts.recorder.closeCanceled(run.promptId, run.subject.term));
@@ -47,6 +49,7 @@ async function write(
   if (outcome.kind === 'succeeded') return recorder.complete(attempt.id, term, outcome.runMs);
   const decision = await decide(run, outcome.fault, tuning);
   const { code } = outcome.fault;
+  run.trace.decided(decision.kind);
   run.logger.warn(
     { code, decision: decision.kind },
     `an attempt ${outcome.kind === 'lost' ? 'was lost' : 'failed'}`,

@@ -18,6 +18,8 @@ export function pendingJob(fields: Partial<PendingJob> & { readonly id: string }
     maxAttempts: 3,
     lastInstanceId: null,
     fileCount: 0,
+    pendingSince: 1000,
+    trace: null,
     ...fields,
   };
 }

@@ -140,6 +140,11 @@ function addAttempt(builder: Builder, refs: Refs): void {
         description: 'When it ended.',
         resolve: (attempt) => attempt.finishedAt,
       }),
+      runMs: t.exposeFloat('runMs', {
+        nullable: true,
+        description:
+          'Time on the instance in ms, however it ended: 0 where it never ran there; null while it has not ended.',
+      }),
       error: t.field({
         type: refs.JobError,
         nullable: true,

@@ -134,7 +134,7 @@ describe('one job', () => {
         id status workflow inputs priority labels owner queueMs runMs createdAt updatedAt startedAt finishedAt
         progress { fraction node } queue { position } preview { url } error { code } retryOf { id }
         instance { name gpu running jobs(first: 1) { nodes { id } } }
-        attempts { number promptId outcome instanceName instance { id } startedAt finishedAt error { code } }
+        attempts { number promptId outcome instanceName instance { id } startedAt finishedAt runMs error { code } }
         outputs { __typename node mimeType ... on ImageOutput { url thumbnailUrl filename width height bytes sha256 dataUri } }
       } }`,
       { id: idOf(job) },
@@ -153,7 +153,7 @@ describe('one job', () => {
         preview: null,
         error: null,
         instance: { name: 'gpu', gpu: 'RTX' },
-        attempts: [{ number: 1, outcome: 'SUCCEEDED', instanceName: 'gpu' }],
+        attempts: [{ number: 1, outcome: 'SUCCEEDED', instanceName: 'gpu', runMs: 1000 }],
         outputs: [
           {
             __typename: 'ImageOutput',

@@ -8,7 +8,7 @@ import type { Login } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Json } from '../lib/json.ts';
 import type { Service } from '../lib/service.ts';
-import { failureOfError, type HttpFailure } from './http-failure.ts';
+import { failureOfError, type HttpFailure, type HttpFailureReason } from './http-failure.ts';
 import { lastLook } from './last-look.ts';
 import { parseLenientJson } from './lenient-json.ts';
 
@@ -26,7 +26,20 @@ export interface TransportOptions {
   readonly mayAct?: (() => boolean) | undefined;
   /** The head of an answer came, whatever it says: somebody is there. */
   readonly onAnswer?: () => void;
+  /** A call is over; told for figures. */
+  readonly onRequest?: OnComfyRequest | undefined;
 }
+
+export interface ComfyRequest {
+  /** The path without what differs from call to call: /history/{id}. */
+  readonly route: string;
+  /** `ok`: an answer below status 400. `malformed`: too large, or not HTTP; what it says is judged elsewhere. */
+  readonly outcome: 'ok' | HttpFailureReason;
+  /** To the end of the answer; of a file, to its head. */
+  readonly ms: number;
+}
+
+export type OnComfyRequest = (request: ComfyRequest) => void;
 
 export interface HttpCall {
   readonly method: 'GET' | 'POST';
@@ -102,6 +115,10 @@ export class HttpTransport implements Service {
 
   /** Sends and reads the whole answer, at most `maxBytes` of it. */
   async request(call: HttpCall, maxBytes: number): Promise<WholeAnswer | HttpFailure> {
+    return this.#told(call, () => this.#request(call, maxBytes));
+  }
+
+  async #request(call: HttpCall, maxBytes: number): Promise<WholeAnswer | HttpFailure> {
     const limit = new Limit(call, this.#options.clock);
     try {
       const answer = await this.#send(call, limit.signal);
@@ -118,6 +135,10 @@ export class HttpTransport implements Service {
 
   /** Sends and answers as soon as the head is there. The caller's signal keeps ruling over the body. */
   async open(call: HttpCall): Promise<OpenAnswer | HttpFailure> {
+    return this.#told(call, () => this.#open(call));
+  }
+
+  async #open(call: HttpCall): Promise<OpenAnswer | HttpFailure> {
     const limit = new Limit(call, this.#options.clock);
     try {
       const answer = await this.#send(call, limit.signal);
@@ -142,6 +163,19 @@ export class HttpTransport implements Service {
     return { ok: true, value: json.value };
   }
 
+  async #told<T extends WholeAnswer | OpenAnswer | HttpFailure>(
+    call: HttpCall,
+    send: () => Promise<T>,
+  ): Promise<T> {
+    const { clock, onRequest } = this.#options;
+    if (!onRequest) return send();
+    const begun = clock.monotonic();
+    const answer = await send();
+    const outcome = answer.ok ? (answer.status < 400 ? 'ok' : 'status') : answer.reason;
+    onRequest({ route: routeOf(call.path), outcome, ms: clock.monotonic() - begun });
+    return answer;
+  }
+
   async #send(call: HttpCall, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     if (!this.#sender) throw new TransportStopped();
     if (call.method === 'POST' && this.#options.mayAct?.() === false) throw new TransportStopped();
@@ -157,6 +191,10 @@ export class HttpTransport implements Service {
     this.#options.onAnswer?.();
     return answer;
   }
+}
+
+function routeOf(path: string): string {
+  return path.replace(/^\/(history|object_info)\/.*$/, '/$1/{id}');
 }
 
 /** The failure of an answer with another status than the call expects. */

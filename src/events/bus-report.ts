@@ -1,6 +1,7 @@
 /** What the bus over Redis says in the log: when it is cut off and back, and now and then what was lost. No contents. */
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { OnDropped } from './dropped.ts';
 import type { WireCounts } from './wire.ts';
 
 const AT_MOST_EVERY_MS = 30_000;
@@ -17,14 +18,18 @@ export class BusReport {
   #told: Counts = NONE;
   #toldAt = Number.NEGATIVE_INFINITY;
   #connected: boolean | null = null;
+  readonly #onDropped: OnDropped;
+  #failed = 0;
 
-  constructor(logger: Logger, clock: Clock) {
+  constructor(logger: Logger, clock: Clock, onDropped: OnDropped = () => undefined) {
+    this.#onDropped = onDropped;
     this.#logger = logger.child({ part: 'bus' });
     this.#clock = clock;
   }
 
   count(what: Counted): void {
     this.#own[what]++;
+    this.#onDropped(what, 1);
   }
 
   /** Both connections looked alive and were not. */
@@ -44,6 +49,8 @@ export class BusReport {
 
   /** Says what was lost since it said so last, unless that was a moment ago. */
   losses({ failed, reason }: WireCounts): void {
+    if (failed > this.#failed) this.#onDropped('failed', failed - this.#failed);
+    this.#failed = failed;
     const now = this.#clock.monotonic();
     if (now - this.#toldAt < AT_MOST_EVERY_MS) return;
     const counts: Counts = { ...this.#own, failed };

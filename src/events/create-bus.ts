@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { EventBus } from './bus.ts';
+import type { OnDropped } from './dropped.ts';
 import { LonelyBus } from './lonely-bus.ts';
 import { MemoryBus } from './memory-bus.ts';
 import { RedisBus } from './redis-bus.ts';
@@ -15,11 +16,13 @@ export interface BusParts {
   readonly ids: () => string;
   readonly logger: Logger;
   readonly random: () => number;
+  readonly onDropped?: OnDropped | undefined;
 }
 
 export function createBus(config: BusConfig, parts: BusParts): EventBus {
   const { databaseUrl, redisUrl: url, redisPrefix: prefix } = config;
-  if (url === undefined) return databaseUrl === undefined ? new MemoryBus() : new LonelyBus(parts);
+  if (url === undefined)
+    return databaseUrl === undefined ? new MemoryBus({}, parts.onDropped) : new LonelyBus(parts);
   const wire = new RedisWire({ ...parts, url, channel: `${prefix}:events` });
   return new RedisBus({ ...parts, wire, prefix });
 }

@@ -1,17 +1,24 @@
 /** The subscriptions of this process by topic: the last stretch of every bus, whatever wire the messages came over. */
 import type { SubscribeOptions } from './bus.ts';
+import type { OnDropped } from './dropped.ts';
 import type { BusMessage } from './messages.ts';
 import { MailboxSubscription } from './subscription.ts';
 import { type Topic, topicsOf } from './topics.ts';
 
 export class FanOut {
+  readonly #onDropped: OnDropped | undefined;
   readonly #listeners = new Map<Topic, Set<MailboxSubscription>>();
   readonly #all = new Set<MailboxSubscription>();
+
+  constructor(onDropped?: OnDropped) {
+    this.#onDropped = onDropped;
+  }
 
   /** A subscription that hears from now on, until it is closed. */
   add(topics: readonly Topic[], options: SubscribeOptions): MailboxSubscription {
     const wanted = new Set(topics);
-    const subscription = new MailboxSubscription(options, (closed) => this.#remove(wanted, closed));
+    const remove = (closed: MailboxSubscription): void => this.#remove(wanted, closed);
+    const subscription = new MailboxSubscription(options, remove, this.#onDropped);
     if (subscription.closed) return subscription;
     this.#all.add(subscription);
     for (const topic of wanted) {

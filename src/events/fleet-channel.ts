@@ -10,6 +10,7 @@ import type { Logger } from '../lib/logger.ts';
 import { Loop } from '../lib/loop.ts';
 import type { Service } from '../lib/service.ts';
 import { BusReport } from './bus-report.ts';
+import type { OnDropped } from './dropped.ts';
 import { type Envelope, open, seal } from './envelope.ts';
 import { inTime } from './in-time.ts';
 import type { BusMessage } from './messages.ts';
@@ -23,6 +24,7 @@ export interface FleetChannelParts {
   readonly ids: () => string;
   readonly logger: Logger;
   readonly random: () => number;
+  readonly onDropped?: OnDropped | undefined;
 }
 
 export interface ChannelListener {
@@ -69,7 +71,7 @@ export class FleetChannel implements Service {
     this.#listener = listener;
     this.#id = parts.ids();
     this.#echo = `{"v":1,"type":"news","from":${JSON.stringify(this.#id)}`;
-    this.#report = new BusReport(logger, clock);
+    this.#report = new BusReport(logger, clock, parts.onDropped);
     this.#gaps = new Throttle(clock, GAP_PAUSE_MS, () => listener.onGap());
     const step = async (): Promise<void> => this.#step();
     this.#beats = new Loop({ name: 'bus', intervalMs: BEAT_MS, step, clock, logger });

@@ -5,12 +5,14 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { Loop } from '../lib/loop.ts';
+import type { OnDropped } from './dropped.ts';
 import { MemoryBus } from './memory-bus.ts';
 
 export interface LonelyBusParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
+  readonly onDropped?: OnDropped | undefined;
 }
 
 /** From one gap to the next so long, and up to `SPREAD_MS` more, so that processes do not read all at once. */
@@ -20,8 +22,8 @@ const SPREAD_MS = 3000;
 export class LonelyBus extends MemoryBus {
   readonly #gaps: Loop;
 
-  constructor({ clock, logger, random }: LonelyBusParts) {
-    super();
+  constructor({ clock, logger, random, onDropped }: LonelyBusParts) {
+    super({}, onDropped);
     const intervalMs = (): number => LEAST_MS + random() * SPREAD_MS;
     const step = async (): Promise<void> => this.remind();
     this.#gaps = new Loop({ name: 'gaps', intervalMs, step, clock, logger });

@@ -10,6 +10,7 @@
  */
 import { assert } from '../lib/assert.ts';
 import type { BusSignal } from './bus.ts';
+import type { OnDropped } from './dropped.ts';
 import type { BusMessage } from './messages.ts';
 
 /** Newer messages replace older ones of the same subject; null for messages that stand alone. */
@@ -36,6 +37,7 @@ function isExpendable(message: BusMessage): boolean {
 
 export class Mailbox {
   readonly #limit: number;
+  readonly #onDropped: OnDropped;
   /** In order of arrival; the key is the subject, or a number for messages that stand alone. */
   readonly #signals = new Map<string | number, BusSignal>();
   /** Keys of the expendable ones, in the same order. */
@@ -43,9 +45,10 @@ export class Mailbox {
   #serial = 0;
 
   /** `limit`: most signals held, at least 1. */
-  constructor(limit: number) {
+  constructor(limit: number, onDropped: OnDropped = () => undefined) {
     assert(Number.isInteger(limit) && limit >= 1, 'a mailbox holds at least one signal');
     this.#limit = limit;
+    this.#onDropped = onDropped;
   }
 
   get size(): number {
@@ -55,9 +58,10 @@ export class Mailbox {
   /** Takes a message in; may drop expendable ones or turn into a gap to stay within the limit. */
   put(message: BusMessage): void {
     const key = subjectOf(message) ?? this.#serial++;
-    this.#drop(key);
+    if (this.#drop(key)) this.#onDropped('conflated', 1);
     if (this.#signals.size >= this.#limit && !this.#makeRoom()) {
-      if (!isExpendable(message)) this.gap();
+      if (isExpendable(message)) this.#onDropped('expendable', 1);
+      else this.#overflow();
       return;
     }
     this.#signals.set(key, message);
@@ -83,15 +87,23 @@ export class Mailbox {
     this.#expendable.clear();
   }
 
+  /** All that is held goes, and what was to come in. */
+  #overflow(): void {
+    const held = [...this.#signals.values()].filter(({ kind }) => kind !== 'gap');
+    this.#onDropped('overflow', held.length + 1);
+    this.gap();
+  }
+
   #makeRoom(): boolean {
     const oldest = this.#expendable.values().next();
     if (oldest.done) return false;
     this.#drop(oldest.value);
+    this.#onDropped('expendable', 1);
     return true;
   }
 
-  #drop(key: string | number): void {
-    this.#signals.delete(key);
+  #drop(key: string | number): boolean {
     this.#expendable.delete(key);
+    return this.#signals.delete(key);
   }
 }

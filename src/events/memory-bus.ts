@@ -1,6 +1,7 @@
 /** The event bus of a gateway that runs as one process: nothing leaves it, delivery is a method call. */
 import type { Survey } from '../domain/survey.ts';
 import type { BusSubscription, EventBus, Latest, PreviewImage, SubscribeOptions } from './bus.ts';
+import type { OnDropped } from './dropped.ts';
 import { FanOut } from './fan-out.ts';
 import { LiveNews, type LiveNewsLimits } from './live-news.ts';
 import type { BusMessage, PreviewMessage } from './messages.ts';
@@ -9,12 +10,13 @@ import { hintsTopic, type Topic } from './topics.ts';
 const DEFAULT_LIMITS: LiveNewsLimits = { maxJobs: 10_000, maxImageBytes: 64 * 1024 * 1024 };
 
 export class MemoryBus implements EventBus {
-  readonly #listeners = new FanOut();
+  readonly #listeners: FanOut;
   readonly #news: LiveNews;
   #survey: Survey | null = null;
   #running = false;
 
-  constructor(limits: Partial<LiveNewsLimits> = {}) {
+  constructor(limits: Partial<LiveNewsLimits> = {}, onDropped?: OnDropped) {
+    this.#listeners = new FanOut(onDropped);
     this.#news = new LiveNews({ ...DEFAULT_LIMITS, ...limits });
   }
 

@@ -7,6 +7,7 @@ import type { Survey } from '../domain/survey.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { BusSubscription, EventBus, Latest, PreviewImage, SubscribeOptions } from './bus.ts';
+import type { OnDropped } from './dropped.ts';
 import { FanOut } from './fan-out.ts';
 import { FleetChannel } from './fleet-channel.ts';
 import { LiveKeys } from './live-keys.ts';
@@ -23,16 +24,18 @@ export interface RedisBusParts {
   readonly ids: () => string;
   readonly logger: Logger;
   readonly random: () => number;
+  readonly onDropped?: OnDropped | undefined;
 }
 
 export class RedisBus implements EventBus {
-  readonly #listeners = new FanOut();
+  readonly #listeners: FanOut;
   readonly #channel: FleetChannel;
   readonly #keys: LiveKeys;
   readonly #survey: SurveyKey;
   #running = false;
 
   constructor(parts: RedisBusParts) {
+    this.#listeners = new FanOut(parts.onDropped);
     this.#keys = new LiveKeys(parts);
     this.#survey = new SurveyKey(parts);
     this.#channel = new FleetChannel(parts, {

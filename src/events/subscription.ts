@@ -3,6 +3,7 @@
  * than as an async generator, whose return() would queue behind a pending next() and never end.
  */
 import type { BusSignal, BusSubscription, SubscribeOptions } from './bus.ts';
+import type { OnDropped } from './dropped.ts';
 import { Mailbox } from './mailbox.ts';
 import type { BusMessage } from './messages.ts';
 
@@ -19,8 +20,12 @@ export class MailboxSubscription implements BusSubscription {
   #closed = false;
 
   /** `onClose` runs once, when it ends by whatever way: the bus then stops delivering. */
-  constructor(options: SubscribeOptions, onClose: (subscription: MailboxSubscription) => void) {
-    this.#mailbox = new Mailbox(options.limit ?? DEFAULT_LIMIT);
+  constructor(
+    options: SubscribeOptions,
+    onClose: (subscription: MailboxSubscription) => void,
+    onDropped?: OnDropped,
+  ) {
+    this.#mailbox = new Mailbox(options.limit ?? DEFAULT_LIMIT, onDropped);
     this.#onClose = onClose;
     this.#signal = options.signal;
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true });

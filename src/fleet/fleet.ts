@@ -3,6 +3,7 @@
  * leadership, and may start again: only the process that leads has sockets to instances and asks how they are.
  */
 import { randomUUID } from 'node:crypto';
+import type { OnComfyRequest } from '../comfyui/http-transport.ts';
 import type { ComfyMessage } from '../comfyui/messages.ts';
 import type { Queue } from '../comfyui/queue.ts';
 import type { Config } from '../config.ts';
@@ -33,6 +34,8 @@ export interface FleetOptions {
   /** Makes UUIDs; default random ones. */
   readonly ids?: () => string;
   readonly logger: Logger;
+  /** Is told of every call to an instance, for figures. */
+  readonly onRequest?: OnComfyRequest | undefined;
   readonly config: Pick<
     Config,
     | 'comfyuiInstances'

@@ -1,4 +1,5 @@
 /** What an instance of the fleet is made of, and whom it tells what happens. */
+import type { OnComfyRequest } from '../comfyui/http-transport.ts';
 import type { ComfyMessage } from '../comfyui/messages.ts';
 import type { Queue } from '../comfyui/queue.ts';
 import type { Inventory } from '../domain/capabilities.ts';
@@ -27,6 +28,7 @@ export interface MemberOptions {
   readonly random: () => number;
   readonly ids: () => string;
   readonly logger: Logger;
+  readonly onRequest?: OnComfyRequest | undefined;
   readonly probeIntervalMs: number;
   readonly probeTimeoutMs: number;
   readonly unhealthyAfterMisses: number;

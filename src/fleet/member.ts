@@ -50,6 +50,7 @@ export class Member implements Service {
       connectTimeoutMs: probeTimeoutMs,
       mayAct: options.mayAct,
       onAnswer: () => this.#signs.note(),
+      onRequest: options.onRequest,
     });
     this.http = new ComfyHttp(this.#transport);
     this.#signs = new LifeSigns({ http: this.http, clock, deadlineMs: probeTimeoutMs });

@@ -1,7 +1,7 @@
 /** A connection to an instance that does not belong to the fleet any more, for what is left to do there. */
 import { type CancelOptions, type CancelOutcome, cancelPrompt } from '../comfyui/cancel.ts';
 import { ComfyHttp } from '../comfyui/http.ts';
-import { HttpTransport } from '../comfyui/http-transport.ts';
+import { HttpTransport, type OnComfyRequest } from '../comfyui/http-transport.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { Login } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -18,6 +18,7 @@ export interface VisitParts {
   readonly login: Login | null;
   readonly connectTimeoutMs: number;
   readonly mayAct: () => boolean;
+  readonly onRequest?: OnComfyRequest | undefined;
 }
 
 /** The connection is closed once `work` has ended. */

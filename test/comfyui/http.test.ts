@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ComfyHttp } from '../../src/comfyui/http.ts';
-import { HttpTransport } from '../../src/comfyui/http-transport.ts';
+import { type ComfyRequest, HttpTransport } from '../../src/comfyui/http-transport.ts';
 import { Login } from '../../src/lib/address.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { eventually } from '../support/eventually.ts';
@@ -46,6 +46,38 @@ const submission = () => ({
   promptId: randomUUID(),
   clientId: 'me',
   extraData: { gw: { job: 'j' } },
+});
+
+describe('every call is told of', () => {
+  it('by its route without ids, what came of it and how long it took', async () => {
+    const told: ComfyRequest[] = [];
+    const server = await serve((request, response) =>
+      request.url === '/queue' ? sendJson(response, 503, '') : sendJson(response, 200, {}),
+    );
+    const transport = new HttpTransport({
+      url: server.url,
+      clock: systemClock,
+      onRequest: (request) => void told.push(request),
+    });
+    await transport.start();
+    ends.push(() => transport.stop());
+    const http = new ComfyHttp(transport);
+    await http.getHistoryEntry(randomUUID(), SOON);
+    await http.getQueue(SOON);
+    const file = await http.view({ filename: 'secret.png', subfolder: '', type: 'output' }, SOON);
+    if (file.ok) file.body.destroy();
+    await http.isOutputNode('KSampler', { ...SOON, signal: AbortSignal.abort() });
+    await server.stop();
+    await http.interrupt('p', SOON);
+    expect(told.map(({ route, outcome }) => [route, outcome])).toEqual([
+      ['/history/{id}', 'ok'],
+      ['/queue', 'status'],
+      ['/view', 'ok'],
+      ['/object_info/{id}', 'aborted'],
+      ['/interrupt', 'refused'],
+    ]);
+    for (const { ms } of told) expect(ms).toBeGreaterThanOrEqual(0);
+  });
 });
 
 describe('postPrompt', () => {

@@ -14,6 +14,7 @@ interface Replica {
   readonly heard: BusMessage[];
   gaps: number;
   readonly logs: { readonly msg: string }[];
+  readonly dropped: [reason: string, count: number][];
 }
 
 const SECOND = 1000;
@@ -39,8 +40,16 @@ function replica(id: string): Replica {
     logs,
     heard: [],
     gaps: 0,
+    dropped: [],
     channel: new FleetChannel(
-      { wire, clock: time, logger, ids: () => id, random: () => 0.5 },
+      {
+        wire,
+        clock: time,
+        logger,
+        ids: () => id,
+        random: () => 0.5,
+        onDropped: (reason, count) => void made.dropped.push([reason, count]),
+      },
       {
         onMessage: (message) => void made.heard.push(message),
         onGap: () => made.gaps++,
@@ -195,6 +204,8 @@ describe('the channel of a fleet (F34)', () => {
     await clock.advance(30 * SECOND);
     expect(b.logs.filter(({ msg }) => msg.includes('lost')).at(-1)).toMatchObject({ refused: 10 });
     expect(JSON.stringify(b.logs)).not.toContain('secret');
+    const count = (of: string): number => b.dropped.filter(([reason]) => reason === of).length;
+    expect([count('malformed'), count('refused')]).toEqual([1000, 10]);
   });
 });
 

@@ -61,6 +61,17 @@ describe('Mailbox', () => {
     expect(drain(filled(3, messages))).toEqual([GAP]);
   });
 
+  it('says why a message is not handed out', () => {
+    const { dropped } = play(2, [
+      { jobId: 'a', change: 'progress' },
+      { jobId: 'a', change: 'progress' },
+      { jobId: 'a', change: 'node' },
+      { jobId: 'a', change: 'durable' },
+      { jobId: 'a', change: 'durable' },
+    ]);
+    expect(dropped).toEqual({ conflated: 1, expendable: 1, overflow: 3 });
+  });
+
   it('does not give up a durable event for commentary', () => {
     const messages = [durable('a', 1), durable('a', 2)];
     expect(drain(filled(2, [...messages, commentary('a', '1'), preview('a', 1)]))).toEqual(messages);
@@ -100,10 +111,14 @@ interface Run {
   readonly sent: readonly BusMessage[];
   readonly read: readonly BusSignal[];
   readonly largest: number;
+  readonly dropped: Record<string, number>;
 }
 
 function play(limit: number, steps: readonly ('take' | { jobId: string; change: string })[]): Run {
-  const mailbox = new Mailbox(limit);
+  const dropped: Record<string, number> = {};
+  const mailbox = new Mailbox(limit, (reason, count) => {
+    dropped[reason] = (dropped[reason] ?? 0) + count;
+  });
   const sent: BusMessage[] = [];
   const read: BusSignal[] = [];
   let largest = 0;
@@ -119,7 +134,7 @@ function play(limit: number, steps: readonly ('take' | { jobId: string; change: 
     largest = Math.max(largest, mailbox.size);
   }
   read.push(...drain(mailbox));
-  return { sent, read, largest };
+  return { sent, read, largest, dropped };
 }
 
 const isDurable = (signal: BusSignal): boolean =>
@@ -135,6 +150,16 @@ describe('Mailbox, whatever is sent and however slowly it is read', () => {
     fc.assert(
       fc.property(runs, ({ limit, steps }) => {
         expect(play(limit, steps).largest).toBeLessThanOrEqual(limit);
+      }),
+    );
+  });
+
+  it('tells of every message that is not handed out, once', () => {
+    fc.assert(
+      fc.property(runs, ({ limit, steps }) => {
+        const { sent, read, dropped } = play(limit, steps);
+        const told = Object.values(dropped).reduce((sum, count) => sum + count, 0);
+        expect(told).toBe(sent.length - read.filter(({ kind }) => kind !== 'gap').length);
       }),
     );
   });

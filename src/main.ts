@@ -14,7 +14,10 @@ import {
   neverCrash,
   parseCrashPlan,
 } from './domain/crash-points.ts';
-import { createLogger, type Logger } from './lib/logger.ts';
+import { systemClock } from './lib/clock.ts';
+import type { Log } from './lib/log-output.ts';
+import { withoutSecrets } from './lib/log-secrets.ts';
+import type { Logger } from './lib/logger.ts';
 
 const DEMO_PICTURE = new URL('../assets/orange.png', import.meta.url);
 
@@ -24,6 +27,7 @@ const commands = {
   simulate: () => import('./cli/simulate.ts'),
   demo: () => import('./cli/demo.ts'),
 };
+const logOutput = () => import('./lib/log-output.ts');
 
 /** Aborts on the first SIGTERM or SIGINT; a second one ends the process at once. */
 function stopSignal(): AbortSignal {
@@ -40,6 +44,35 @@ function stopSignal(): AbortSignal {
 function readConfig(overrides: Record<string, string> = {}): Config {
   if (existsSync('.env')) process.loadEnvFile('.env');
   return parseConfig({ ...process.env, ...overrides });
+}
+
+async function openLog({ logLevel, logFormat, logDir }: Config): Promise<Log> {
+  const { openLog: open } = await logOutput();
+  return open({
+    level: logLevel,
+    format: logFormat,
+    dir: logDir,
+    clock: systemClock,
+    colours: Boolean(process.stdout.isTTY),
+  });
+}
+
+/** A process that has lost its way says why and ends: whoever runs it starts it again, and the rows tell what to go on with. */
+function endOnCrash({ logger, close }: Log): void {
+  const end = async (err: unknown, what: string): Promise<void> => {
+    process.exitCode = 1;
+    logger.fatal({ err }, what);
+    await close();
+    process.exit(1);
+  };
+  process.on(
+    'uncaughtException',
+    (error) => void end(error, 'an error that nobody caught: the process ends'),
+  );
+  process.on(
+    'unhandledRejection',
+    (reason) => void end(reason, 'a promise that nobody caught: the process ends'),
+  );
 }
 
 /** For fault tests: the process ends at once where CRASH_AT says. */
@@ -63,9 +96,17 @@ function serveCommand(): Command {
     .description('run the gateway (configured by the environment, see .env.example)')
     .action(async () => {
       const config = readConfig();
-      const logger = createLogger(config.logLevel);
+      const log = await openLog(config);
+      endOnCrash(log);
       const { serve } = await commands.serve();
-      await serve(config, logger, stopSignal(), crashHook(config, logger));
+      try {
+        await serve(config, log.logger, stopSignal(), crashHook(config, log.logger));
+      } catch (err) {
+        log.logger.fatal({ err }, 'comfyfleet could not go on');
+        throw err;
+      } finally {
+        await log.close();
+      }
     });
 }
 
@@ -109,6 +150,7 @@ function demoCommand(): Command {
         COMFYUI_INSTANCES: '',
         ...(process.env.LOG_LEVEL ? {} : { LOG_LEVEL: 'warn' }),
       });
+      const log = await openLog(config);
       const { demo } = await commands.demo();
       const problems = await demo({
         once: Boolean(flags.once),
@@ -117,7 +159,7 @@ function demoCommand(): Command {
         picture: DEMO_PICTURE,
         entry: fileURLToPath(import.meta.url),
         config,
-        logger: createLogger(config.logLevel),
+        logger: log.logger,
         out: process.stdout,
         signal: stopSignal(),
       });
@@ -134,7 +176,7 @@ async function main(): Promise<void> {
 main().then(
   () => process.exit(),
   (error: unknown) => {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = withoutSecrets(error instanceof Error ? error.message : String(error));
     process.stderr.write(error instanceof ConfigError ? `${text}\n` : `comfyfleet: ${text}\n`);
     process.exit(error instanceof ConfigError ? 2 : 1);
   },

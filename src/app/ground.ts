@@ -21,6 +21,8 @@ export interface Ground {
   readonly clock: StoreClock;
   readonly ids: () => string;
   readonly random: () => number;
+  /** Since this process started, in ms. */
+  readonly uptimeMs: () => number;
   readonly store: Store;
   readonly bus: EventBus;
   readonly storage: BlobStore;
@@ -47,7 +49,9 @@ export async function openGround(
   });
   try {
     const clock = await createStoreClock(store, systemClock, logger);
-    const parts = { logger, clock, ids: createIds(clock), random: Math.random };
+    const startedAt = clock.monotonic();
+    const uptimeMs = (): number => clock.monotonic() - startedAt;
+    const parts = { logger, clock, ids: createIds(clock), random: Math.random, uptimeMs };
     const guard = isPostgres(store.db) ? new SqlBlobGuard({ ...parts, store }) : new MemoryBlobGuard();
     warnOfLonelyParts(config, logger);
     return {

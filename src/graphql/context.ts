@@ -1,8 +1,10 @@
 /** What every resolver is given: who asks, the parts, and what all operations share. One per operation; a subscription keeps it. */
+import type { Span } from '@opentelemetry/api';
 import { defaultViewer, type Viewer } from '../domain/viewer.ts';
 import { Gate } from '../lib/gate.ts';
 import type { Logger } from '../lib/logger.ts';
 import { Turns } from '../lib/turns.ts';
+import { FiguresBoard } from './figures-board.ts';
 import { FileUrls } from './file-urls.ts';
 import { createLoaders, type Loaders } from './loaders.ts';
 import { PlaceBoard } from './place-board.ts';
@@ -18,8 +20,12 @@ export interface GraphqlContext {
   readonly urls: FileUrls;
   readonly requestId: string;
   readonly log: Logger;
+  /** Of the operation; absent when it is not traced. */
+  readonly span?: Span;
   /** Shared by all operations. */
   readonly places: PlaceBoard;
+  /** Shared by all who watch the figures. */
+  readonly figures: FiguresBoard;
   /** Shared by all subscriptions: so many send a value in one turn of the event loop. */
   readonly turns: Turns;
   /** Aborts when the gateway shuts down: ends waiting. Subscriptions end with the connection they go over. */
@@ -42,6 +48,8 @@ export interface RequestInfo {
   readonly requestId: string;
   /** Scheme and host the client used, without a trailing slash; overruled by PUBLIC_URL. */
   readonly origin: string;
+  /** Of the client's own trace, as it was sent. */
+  readonly traceparent?: string | undefined;
 }
 
 /** Makes the context of each operation; what all of them share is made once. */
@@ -52,6 +60,8 @@ export function createContextFactory(
   const { config, signer, clock, logger } = services;
   const gate = new Gate(crowdReads(config.databasePoolMax));
   const places = new PlaceBoard(services, gate, shutdown);
+  const { metricsRetentionMs: retentionMs } = config;
+  const figures = new FiguresBoard({ db: services.store.db, clock, retentionMs, gate });
   const viewer = defaultViewer;
   const turns = new Turns(VALUES_PER_TURN);
   const loaders = createLoaders(services, places, viewer);
@@ -65,6 +75,7 @@ export function createContextFactory(
     requestId,
     log: logger.child({ requestId }),
     places,
+    figures,
     turns,
     shutdown,
   });

@@ -12,8 +12,19 @@ export const NODE_TYPES = [
 ] as const;
 export type NodeTypeName = (typeof NODE_TYPES)[number];
 
-/** Parts of a job (and the one queue) that have an id of their own only so that client caches can merge them. */
-export type PartTypeName = 'JobProgress' | 'QueuePlace' | 'Preview' | 'Attempt' | 'QueueStatus';
+/** Parts of a job, the one queue and figures, which have an id of their own only so that client caches can merge them. */
+export type PartTypeName =
+  | 'JobProgress'
+  | 'QueuePlace'
+  | 'Preview'
+  | 'Attempt'
+  | 'QueueStatus'
+  | 'FleetMetrics'
+  | 'Quantiles'
+  | 'InstanceMetrics'
+  | 'WorkflowMetrics'
+  | 'ErrorCount'
+  | 'UsageRow';
 
 export interface DecodedId {
   readonly type: string;

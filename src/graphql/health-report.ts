@@ -42,6 +42,8 @@ export interface HealthParts {
   /** Some process leads the fleet; rejects while that is not known. Absent where nobody asks. */
   readonly fleetIsLed?: () => Promise<boolean>;
   readonly clock: Clock;
+  /** Since this process started, in ms. */
+  readonly uptimeMs: () => number;
   readonly version: string;
 }
 
@@ -50,9 +52,8 @@ const LOW_SPACE_BYTES = 512 * 1024 * 1024;
 /** A store that answers may be gone, or busy, a moment later. Longer than a query waits for a connection. */
 const ROWS_WITHIN_MS = 6000;
 
-/** A function that makes the report anew; uptime counts from this call. It never throws. */
+/** A function that makes the report anew. It never throws. */
 export function createHealthReporter(parts: HealthParts): () => Promise<HealthReport> {
-  const startedAt = parts.clock.monotonic();
   return async () => {
     // asked first, since that answers in time also when the store does not
     const reached = await parts.store.healthy();
@@ -73,7 +74,7 @@ export function createHealthReporter(parts: HealthParts): () => Promise<HealthRe
     return {
       status: verdict(core, [space, fleet], instances),
       version: parts.version,
-      uptimeMs: parts.clock.monotonic() - startedAt,
+      uptimeMs: parts.uptimeMs(),
       instancesTotal: instances.length,
       instancesHealthy: instances.filter(({ health }) => health === 'HEALTHY').length,
       activeJobs: rows?.active ?? 0,

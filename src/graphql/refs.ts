@@ -10,6 +10,7 @@ import type { Output, StoredUpload } from '../domain/output.ts';
 import type { JobPage, JobStats } from '../store/jobs.ts';
 import type { WorkflowDefinition, WorkflowInputDefinition } from '../workflows/definition.ts';
 import type { Builder } from './builder.ts';
+import type { FleetMetricsView } from './fleet-metrics-view.ts';
 import type { HealthCheck, HealthReport } from './health-report.ts';
 import type { JobEventView } from './job-event-view.ts';
 import type { JobView } from './job-view.ts';
@@ -99,6 +100,7 @@ export function createRefs(builder: Builder) {
     }),
     Model: builder.objectRef<ModelView>('Model'),
     QueueStatus: builder.objectRef<QueueStatus>('QueueStatus'),
+    FleetMetrics: builder.objectRef<FleetMetricsView>('FleetMetrics'),
     Health: builder.objectRef<HealthReport>('Health'),
     HealthCheck: builder.objectRef<HealthCheck>('HealthCheck'),
   };

@@ -3,6 +3,7 @@ import type { GraphQLSchema } from 'graphql';
 import type { WorkflowDefinition } from '../workflows/definition.ts';
 import { createBuilder } from './builder.ts';
 import { addFailures } from './failure-types.ts';
+import { addFleetMetrics } from './fleet-metrics.ts';
 import type { NodeTypeName } from './global-id.ts';
 import { addHealth } from './health.ts';
 import { addInstance } from './instance.ts';
@@ -23,6 +24,7 @@ import { addSubmit } from './submit.ts';
 import { addSubscriptions } from './subscriptions.ts';
 import { addTypedMutations } from './typed-mutations.ts';
 import { addUpload } from './upload.ts';
+import { addUsage } from './usage.ts';
 import { addWorkflow } from './workflow.ts';
 
 export function buildSchema({
@@ -50,6 +52,8 @@ export function buildSchema({
   addModel(builder, refs);
   addQueue(builder, refs);
   addHealth(builder, refs);
+  addFleetMetrics(builder, refs);
+  addUsage(builder);
   addJobEvents(builder, refs);
   const JobFilter = addJobFilter(builder, refs);
   addJobQueries(builder, refs, JobFilter);

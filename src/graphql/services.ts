@@ -1,4 +1,5 @@
 /** What the resolvers work with: every part is built elsewhere and handed in, so that a replica without a scheduler serves the same schema. */
+import type { Tracer } from '@opentelemetry/api';
 import type { Config } from '../config.ts';
 import type { EventBus } from '../events/bus.ts';
 import type { FleetWriter } from '../fleet/fleet-writer.ts';
@@ -27,8 +28,12 @@ export interface Services {
   readonly retention: Pick<Retention, 'cleanUp' | 'deleteJob'>;
   readonly workflows: () => WorkflowRegistry;
   readonly health: () => Promise<HealthReport>;
+  /** Since this process started, in ms. */
+  readonly uptimeMs: () => number;
   readonly signer: UrlSigner;
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Null: nothing is traced. */
+  readonly tracer?: Tracer | null;
 }

@@ -30,17 +30,8 @@ const LATER = new Set([
   'MetricSeries',
   'MetricLabel',
   'MetricPoint',
-  'FleetMetrics',
-  'Quantiles',
-  'InstanceMetrics',
-  'WorkflowMetrics',
-  'ErrorCount',
-  'UsageRow',
-  'Query.metrics',
   'Query.metricRows',
   'Query.metricSeries',
-  'Query.usage',
-  'Subscription.metrics',
 ]);
 
 /** graphql-js cannot print the default `{}` of a scalar; a resolver fills it in. */

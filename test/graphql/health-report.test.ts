@@ -20,7 +20,8 @@ async function reporter(parts: Asked, before: (store: Store) => Promise<void> = 
   await bus.start();
   const storage = { freeBytes: async () => null } as unknown as BlobStore;
   const clock = new VirtualClock();
-  const ground = { store: temp.store, bus, storage, clock, version: '0' };
+  const uptimeMs = (): number => clock.monotonic();
+  const ground = { store: temp.store, bus, storage, clock, uptimeMs, version: '0' };
   return { clock, report: createHealthReporter({ ...ground, ...parts }) };
 }
 

@@ -85,13 +85,15 @@ export async function startGateway(
   const sink: DestinationStream = { write: (line: string) => void logs.push(JSON.parse(line)) };
   const logger = createLogger('debug', sink);
   const clock = systemClock;
+  const startedAt = clock.monotonic();
   const ids = randomUUID;
   const { databaseUrl: url, databasePoolMax: poolMax } = config;
   const store = await openStore({ url, dataDir, synchronous: 'NORMAL', poolMax, logger });
   const bus = new MemoryBus();
   const storage = new DiskStore({ root: join(dataDir, 'files'), clock });
   const workflows = loadWorkflows(new URL('../../workflows', import.meta.url).pathname);
-  const ground = { config, logger, clock, ids, random: Math.random, store, bus, storage };
+  const uptimeMs = (): number => clock.monotonic() - startedAt;
+  const ground = { config, logger, clock, ids, random: Math.random, uptimeMs, store, bus, storage };
   const recorder = createRecorder(ground);
   const uploads = createUploads({ ...ground, limits: config });
   const signer = new UrlSigner([signingKey('a key for tests')], config.fileUrlTtlMs);

@@ -1,6 +1,6 @@
 /**
  * Figures of the past: the outbox of facts, rollups in buckets, usage by day, the newest failure of each kind. How long each
- * attempt was on its instance, and the trace that a job belongs to.
+ * attempt was on its instance, and the trace that a job belongs to. An index of the jobs that failed.
  */
 import { type Kysely, type Migration, sql } from 'kysely';
 
@@ -78,5 +78,6 @@ export const metrics: Migration = {
     await db.schema.alterTable('attempts').addColumn('workflow', 'text').execute();
     await db.schema.alterTable('attempts').addColumn('run_ms', 'bigint').execute();
     await db.schema.alterTable('jobs').addColumn('trace', 'text').execute();
+    await sql`create index jobs_failed on jobs (finished_at, id) where status = 'FAILED'`.execute(db);
   },
 };

@@ -1,0 +1,179 @@
+/** What FleetMetrics is made of: quantiles, and the figures of each instance, workflow and error. */
+import { type Cell, quantile } from '../domain/metric-cell.ts';
+import type { ErrorFigures } from '../metrics/error-figures.ts';
+import type { PartFigures } from '../metrics/fleet-figures.ts';
+import { successRate } from '../metrics/outcomes.ts';
+import type { Builder } from './builder.ts';
+import type { FleetMetricsView } from './fleet-metrics-view.ts';
+import { globalId } from './global-id.ts';
+import type { Refs } from './refs.ts';
+
+type Of<T> = FleetMetricsView & { readonly value: T };
+
+interface QuantilesView {
+  readonly key: string;
+  readonly cell: Cell;
+}
+
+export function addFleetMetricsParts(builder: Builder, refs: Refs) {
+  const Quantiles = addQuantiles(builder);
+  return {
+    Quantiles,
+    InstanceMetrics: addInstanceMetrics(builder, refs, Quantiles),
+    WorkflowMetrics: addWorkflowMetrics(builder, Quantiles),
+    ErrorCount: addErrorCount(builder),
+  };
+}
+
+export function quantilesOf({ rangeText }: FleetMetricsView, name: string, cell: Cell): QuantilesView {
+  return { key: `${name}/${rangeText}`, cell };
+}
+
+function addQuantiles(builder: Builder) {
+  const at =
+    (q: number) =>
+    ({ cell }: QuantilesView) =>
+      quantile(cell, q);
+  return builder.objectRef<QuantilesView>('Quantiles').implement({
+    description:
+      'How times are spread, in ms. Quantiles are those of all values together, whatever instance and time they are of, within 4.4 %; null without any value.',
+    fields: (t) => {
+      const share = (name: string, q: number) =>
+        t.float({ nullable: true, description: `${name} do not exceed it, in ms.`, resolve: at(q) });
+      return {
+        id: t.id({
+          description: 'Opaque id, the same for the same figure of the same range.',
+          resolve: ({ key }) => globalId('Quantiles', key),
+        }),
+        avg: t.float({
+          nullable: true,
+          description: 'The mean, in ms: exact.',
+          resolve: ({ cell }) => (cell.count === 0 ? null : cell.sum / cell.count),
+        }),
+        p50: share('Half of the values', 0.5),
+        p90: share('90 % of the values', 0.9),
+        p95: share('95 % of the values', 0.95),
+        p99: share('99 % of the values', 0.99),
+      };
+    },
+  });
+}
+
+type QuantilesRef = ReturnType<typeof addQuantiles>;
+
+function addInstanceMetrics(builder: Builder, refs: Refs, Quantiles: QuantilesRef) {
+  return builder.objectRef<Of<PartFigures>>('InstanceMetrics').implement({
+    description: 'How one instance did in the range. Jobs count where they ran last.',
+    fields: (t) => ({
+      id: t.id({
+        description: 'Opaque id, the same for the same instance and range.',
+        resolve: ({ rangeText, value }) => globalId('InstanceMetrics', `${value.key}/${rangeText}`),
+      }),
+      instance: t.field({
+        type: refs.Instance,
+        nullable: true,
+        description: 'The instance; null when nothing but figures is known of it any more.',
+        resolve: ({ value }, _args, { loaders }) => loaders.instance.load(value.key),
+      }),
+      instanceName: t.string({
+        description: 'Its name; its internal id when that is all that is left of it.',
+        resolve: ({ value }) => value.name,
+      }),
+      completed: t.float({
+        description: 'Jobs COMPLETED.',
+        resolve: ({ value }) => value.outcomes.completed,
+      }),
+      failed: t.float({ description: 'Jobs FAILED.', resolve: ({ value }) => value.outcomes.failed }),
+      successRate: t.float({
+        nullable: true,
+        description: 'Share of those two that completed, 0 to 1; null without any.',
+        resolve: ({ value }) => successRate(value.outcomes),
+      }),
+      utilization: t.float({
+        description:
+          'Share of the range in which it ran something of ours, 0 to 1, retries and what runs now included.',
+        resolve: ({ figures, value }) => figures.utilizationOf(value.key),
+      }),
+      durationMs: t.field({
+        type: Quantiles,
+        description: 'Time on the instance of its COMPLETED jobs, in ms.',
+        resolve: async (view) => {
+          const cell = await view.figures.runTimeOf('instance', view.value.key);
+          return quantilesOf(view, `instance/${view.value.key}`, cell);
+        },
+      }),
+    }),
+  });
+}
+
+function addWorkflowMetrics(builder: Builder, Quantiles: QuantilesRef) {
+  return builder.objectRef<Of<PartFigures>>('WorkflowMetrics').implement({
+    description: 'How the jobs of one workflow did in the range.',
+    fields: (t) => ({
+      id: t.id({
+        description: 'Opaque id, the same for the same workflow and range.',
+        resolve: ({ rangeText, value }) => globalId('WorkflowMetrics', `${value.key}/${rangeText}`),
+      }),
+      workflow: t.string({
+        description: 'Its name; "raw" for graphs submitted as they are.',
+        resolve: ({ value }) => value.name,
+      }),
+      completed: t.float({
+        description: 'Jobs COMPLETED.',
+        resolve: ({ value }) => value.outcomes.completed,
+      }),
+      failed: t.float({ description: 'Jobs FAILED.', resolve: ({ value }) => value.outcomes.failed }),
+      successRate: t.float({
+        nullable: true,
+        description: 'Share of those two that completed, 0 to 1; null without any.',
+        resolve: ({ value }) => successRate(value.outcomes),
+      }),
+      durationMs: t.field({
+        type: Quantiles,
+        description: 'Time on the instance of its COMPLETED jobs, in ms.',
+        resolve: async (view) => {
+          const cell = await view.figures.runTimeOf('workflow', view.value.key);
+          return quantilesOf(view, `workflow/${view.value.key}`, cell);
+        },
+      }),
+    }),
+  });
+}
+
+function addErrorCount(builder: Builder) {
+  return builder.objectRef<Of<ErrorFigures>>('ErrorCount').implement({
+    description: 'Jobs of one workflow that FAILED for one reason on one instance.',
+    fields: (t) => ({
+      id: t.id({
+        description: 'Opaque id, the same for the same code, instance, workflow and range.',
+        resolve: ({ rangeText, value: { code, instance, workflow } }) =>
+          globalId('ErrorCount', JSON.stringify([code, instance, workflow, rangeText])),
+      }),
+      code: t.string({ description: 'As in Job.error.code.', resolve: ({ value }) => value.code }),
+      count: t.float({ description: 'Jobs that FAILED in the range.', resolve: ({ value }) => value.count }),
+      rate: t.float({
+        description: 'Their share of all jobs that ended COMPLETED or FAILED in the range, 0 to 1.',
+        resolve: ({ value }) => value.rate,
+      }),
+      instance: t.string({
+        nullable: true,
+        description: 'Name of the instance where they ran last; null when they never ran.',
+        resolve: ({ value }) => value.instance,
+      }),
+      workflow: t.string({
+        nullable: true,
+        description: 'Name of the workflow.',
+        resolve: ({ value }) => value.workflow,
+      }),
+      lastAt: t.field({
+        type: 'DateTime',
+        description: 'When it last happened, after the range too.',
+        resolve: ({ value }) => value.lastAt,
+      }),
+      lastMessage: t.string({
+        description: 'What Job.error.message said then.',
+        resolve: ({ value }) => value.lastMessage,
+      }),
+    }),
+  });
+}

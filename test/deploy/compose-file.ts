@@ -14,6 +14,8 @@ export interface ComposeService {
   readonly ports?: readonly string[];
   readonly volumes?: readonly string[];
   readonly networks?: readonly string[];
+  readonly profiles?: readonly string[];
+  readonly read_only?: boolean;
 }
 
 export interface ComposeFile {

@@ -28,7 +28,7 @@ function configOf(environment: Readonly<Record<string, string>> = {}): Config {
 describe('docker-compose.yml', () => {
   it('has all that a team needs, and works without a GPU', () => {
     const names = ['proxy', 'api-1', 'api-2', 'scheduler', 'standby', 'postgres', 'redis', 's3', 'comfyui'];
-    expect(Object.keys(compose.services)).toEqual(names);
+    expect(services.filter(([, { profiles }]) => !profiles).map(([name]) => name)).toEqual(names);
     const roles = own.map(([name, { environment }]) => [name, environment?.ROLE]);
     expect(Object.fromEntries(roles)).toEqual({
       'api-1': 'api',
@@ -61,9 +61,12 @@ describe('docker-compose.yml', () => {
     },
   );
 
-  it('lets nobody in but through the proxy, from this machine alone unless told otherwise', () => {
+  it('lets nobody in but through the proxy and Grafana, from this machine alone unless told otherwise', () => {
     const open = services.filter(([, { ports }]) => ports);
-    expect(open.map(([name, { ports }]) => [name, ports])).toEqual([['proxy', ['127.0.0.1:4000:8080']]]);
+    expect(open.map(([name, { ports }]) => [name, ports])).toEqual([
+      ['proxy', ['127.0.0.1:4000:8080']],
+      ['grafana', ['127.0.0.1:3000:3000']],
+    ]);
     for (const [name, { networks = [] }] of services) {
       const reachesGpus = networks.includes('gpus');
       expect(reachesGpus, name).toBe(['scheduler', 'standby', 'comfyui'].includes(name));
@@ -87,6 +90,7 @@ describe('docker-compose.yml', () => {
       S3_SECRET_KEY: 'sk',
       COMFYUI_INSTANCES: 'http://gpu1:8188',
       PUBLIC_URL: 'https://images.example',
+      GRAFANA_PASSWORD: 'gp',
     }).services;
     expect(set.postgres?.environment?.POSTGRES_PASSWORD).toBe('pw');
     expect(set.scheduler?.environment?.DATABASE_URL).toContain(':pw@postgres');
@@ -94,6 +98,7 @@ describe('docker-compose.yml', () => {
     expect(set.s3?.environment?.AWS_SECRET_ACCESS_KEY).toBe('sk');
     expect(set.standby?.environment?.COMFYUI_INSTANCES).toBe('http://gpu1:8188');
     expect(set['api-2']?.environment?.PUBLIC_URL).toBe('https://images.example');
+    expect(set.grafana?.environment?.GF_SECURITY_ADMIN_PASSWORD).toBe('gp');
   });
 });
 

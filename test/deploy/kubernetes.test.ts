@@ -23,7 +23,7 @@ interface Deployment {
   readonly selector: { matchLabels: Record<string, string> };
   readonly strategy: { rollingUpdate: object };
   readonly template: {
-    metadata: { labels: Record<string, string> };
+    metadata: { labels: Record<string, string>; annotations: Record<string, string> };
     spec: {
       containers: readonly [Container];
       terminationGracePeriodSeconds: number;
@@ -107,6 +107,19 @@ describe.each(['api', 'scheduler'])('the pods of the %s', (name) => {
     for (const { httpGet } of [livenessProbe, startupProbe]) expect(httpGet.path).toBe('/live');
     for (const { httpGet } of [readinessProbe, livenessProbe, startupProbe])
       expect(ports.map((port) => port.name)).toContain(httpGet.port);
+  });
+
+  it('are scraped where they listen, and Prometheus is let in', () => {
+    const { annotations } = deploymentOf(name).template.metadata;
+    expect(annotations['prometheus.io/scrape']).toBe('true');
+    expect(annotations['prometheus.io/path']).toBe('/metrics');
+    const port = Number(annotations['prometheus.io/port']);
+    expect(containerOf(name).ports.map(({ containerPort }) => containerPort)).toEqual([port]);
+    const { ingress } = find('NetworkPolicy', name).spec as { ingress: readonly { ports: object[] }[] };
+    const monitoring = {
+      namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } },
+    };
+    expect(ingress).toContainEqual({ from: [monitoring], ports: [{ protocol: 'TCP', port }] });
   });
 
   it('may do nothing that they need not, and write only where a volume is', () => {

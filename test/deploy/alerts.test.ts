@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildSchema, parse as parseQuery, validate } from 'graphql';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
 import { promtool } from '../support/services/prometheus-server.ts';
@@ -285,5 +287,12 @@ describe('the alert rules', () => {
     expect(await testRules([...unitTests(), NOTHING])).toContain('SUCCESS');
     const wrong = { ...NOTHING, input_series: [{ series: leader, values: '1x10' }] };
     await expect(testRules([wrong])).rejects.toThrow('FAILED');
+  });
+
+  it('give queries that the schema knows', async () => {
+    const schema = buildSchema(await readFile('schema.graphql', 'utf8'));
+    const queries = rules.flatMap(({ annotations }) => annotations.description.match(/\{ .* \}/g) ?? []);
+    expect(queries.length).toBeGreaterThan(3);
+    for (const query of queries) expect(validate(schema, parseQuery(query)), query).toEqual([]);
   });
 });

@@ -2,6 +2,8 @@
 
 import type { JobStatus } from '../domain/job.ts';
 import { ENDED_JOB_STATUSES, hasEnded } from '../domain/job-states.ts';
+import { ATTRIBUTES } from '../tracing/spans.ts';
+import { parseTraceparent, traceparentOf } from '../tracing/traceparent.ts';
 import type { Builder } from './builder.ts';
 import type { GraphqlContext } from './context.ts';
 import type { FailureRefs } from './failure-types.ts';
@@ -64,24 +66,29 @@ export function addJobMutations(builder: Builder, refs: Refs, failures: FailureR
   addCleanUp(builder, refs, failures);
 }
 
-async function cancelJob({ services, viewer, log }: GraphqlContext, id: string) {
+async function cancelJob({ services, viewer, log, span }: GraphqlContext, id: string) {
   const raw = rawId(id, 'Job');
   if (raw === null) return notFound('job');
   const result = await services.recorder.cancel(viewer, raw);
   log.info({ job: raw, result: result.kind }, 'cancel asked');
   if (result.kind === 'not-found') return notFound('job');
+  span?.setAttribute(ATTRIBUTES.jobId, raw);
   if (result.kind === 'ended') return invalidState(result.job, 'the job has ended already');
   return jobSuccess(result.job);
 }
 
-async function retryJob({ services, viewer, log }: GraphqlContext, id: string) {
+async function retryJob({ services, viewer, log, span }: GraphqlContext, id: string) {
   const raw = rawId(id, 'Job');
   if (raw === null) return notFound('job');
-  const result = await services.submitter.retry(viewer, raw);
+  const result = await services.submitter.retry(viewer, raw, traceparentOf(span));
   log.info({ job: raw, result: result.kind }, 'retry asked');
   switch (result.kind) {
-    case 'submitted':
+    case 'submitted': {
+      const before = parseTraceparent(result.retried.trace);
+      if (before) span?.addLink({ context: before, attributes: { [ATTRIBUTES.jobId]: raw } });
+      span?.setAttribute(ATTRIBUTES.jobId, result.job.id);
       return jobSuccess(result.job);
+    }
     case 'not-found':
       return notFound('job');
     case 'active':

@@ -7,6 +7,8 @@ import type { SubmitRequest } from '../jobs/submission.ts';
 import { MAX_WAIT_MS } from '../jobs/waiter.ts';
 import type { JsonObject } from '../lib/json.ts';
 import { storeTrouble } from '../store/retryable.ts';
+import { ATTRIBUTES } from '../tracing/spans.ts';
+import { traceparentOf } from '../tracing/traceparent.ts';
 import type { Builder } from './builder.ts';
 import type { GraphqlContext } from './context.ts';
 import type { FailureRefs } from './failure-types.ts';
@@ -138,11 +140,12 @@ export async function submit(
   request: SubmitRequest,
   waitMs: number | null | undefined,
 ): Promise<SubmitOutcome> {
-  const { services, viewer, log } = context;
+  const { services, viewer, log, span } = context;
   const issue = waitIssue(waitMs);
   if (issue) return validationFailure([issue]);
-  const result = await services.submitter.submit(viewer, request);
+  const result = await services.submitter.submit(viewer, { ...request, trace: traceparentOf(span) });
   if (result.kind !== 'submitted') return submitFailure(result);
+  span?.setAttribute(ATTRIBUTES.jobId, result.job.id);
   log.info({ job: result.job.id, workflow: result.job.workflow }, 'job submitted');
   return { __typename: 'SubmitJobSuccess', job: await settled(context, result.job, waitMs ?? 0) };
 }

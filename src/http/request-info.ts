@@ -20,7 +20,12 @@ export function requestInfoOf(
   fallback: string,
 ): RequestInfo {
   const { scheme, host } = clientSideOf(request, trust);
-  return { requestId, origin: host === null ? fallback : `${scheme}://${host}` };
+  const { traceparent } = request.headers;
+  return {
+    requestId,
+    origin: host === null ? fallback : `${scheme}://${host}`,
+    ...(typeof traceparent === 'string' && { traceparent }),
+  };
 }
 
 /**

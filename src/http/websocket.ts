@@ -14,11 +14,12 @@ import type { OperationReports, OperationWatch } from '../graphql/operation-repo
 import { type Clock, pause } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { Admission } from './admission.ts';
-import { clientSideOf, type Trust, trustOf } from './forwarded.ts';
+import { type Trust, trustOf } from './forwarded.ts';
 import type { ConnectionLimits } from './limits.ts';
 import { paced } from './paced.ts';
 import type { HttpParts } from './parts.ts';
 import { allowedOrigins, isCrossSite, requestIdOf, requestInfoOf } from './request-info.ts';
+import { askerOf, bytesOver, pathOf } from './request-log.ts';
 import { SocketGuard, TRY_AGAIN_LATER } from './socket-guard.ts';
 import { isSubscription, type Prepared, prepare } from './socket-operations.ts';
 import { type Connection, type GraphqlProtocol, speak } from './socket-protocol.ts';
@@ -100,22 +101,26 @@ export class WebSocketTransport {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', (error) => this.#log.debug({ err: error }, 'socket failed'));
     const refusal = this.#refusal(request);
+    const requestId = requestIdOf(request.headers, this.#parts.ids);
+    const asked = { requestId, ...askerOf(request, this.#trust), path: pathOf(request) };
     if (refusal !== null) {
       // the server keeps half-open connections, and would wait for this one when it stops
       socket.once('finish', () => socket.destroy());
-      socket.end(
-        `HTTP/1.1 ${refusal} ${STATUS_CODES[refusal]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
-      );
+      socket.end(refusalOf(refusal, requestId));
+      this.#log.info({ ...asked, status: refusal }, 'socket refused');
       return;
     }
-    const requestId = requestIdOf(request.headers, this.#parts.ids);
     this.#requestIds.set(request, requestId);
-    const { address: client } = clientSideOf(request, this.#trust);
-    this.#log.info({ requestId, client, path: '/graphql' }, 'socket asked for');
+    this.#log.info(asked, 'socket asked for');
+    const since = this.#clock.monotonic();
     const welcome = this.#sockets.clients.size < this.#limits.maxSockets && this.#admission.admit();
     this.#sockets.handleUpgrade(request, socket, head, (accepted) => {
       // ws itself closes the socket with the fitting code
       accepted.on('error', (error) => this.#log.debug({ err: error }, 'socket failed'));
+      accepted.once('close', (code) => {
+        const ms = Math.round(this.#clock.monotonic() - since);
+        this.#log.info({ requestId, ms, code, ...bytesOver(socket as Socket) }, 'socket closed');
+      });
       if (!welcome) return this.#sendAway(accepted);
       const parts = { clock: this.#clock, logger: this.#log, limits: this.#limits };
       const guard = new SocketGuard(accepted, socket as Socket, parts);
@@ -147,7 +152,12 @@ export class WebSocketTransport {
   ): Promise<Prepared | readonly GraphQLError[]> {
     const { config, ids } = this.#parts;
     const requestId = this.#requestIds.get(request) ?? ids();
-    const info = requestInfoOf(request, this.#trust, requestId, `http://${config.host}:${config.port}`);
+    const { traceparent } = payload.extensions ?? {};
+    const info = {
+      ...requestInfoOf(request, this.#trust, requestId, `http://${config.host}:${config.port}`),
+      // a browser can give a socket no header
+      ...(typeof traceparent === 'string' && { traceparent }),
+    };
     const watch = this.#reports.begin(info, 'websocket');
     const refusal = this.#admit(context, id);
     const prepared = refusal ? [refusal] : await prepare(this.#engine, payload, { info, watch }, this.#log);
@@ -173,6 +183,12 @@ export class WebSocketTransport {
     this.#operations.set(context, operations.set(id, 'answer'));
     return null;
   }
+}
+
+/** The answer to a handshake that is not for us. */
+function refusalOf(status: number, requestId: string): string {
+  const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, `X-Request-Id: ${requestId}`];
+  return [...head, 'Connection: close', 'Content-Length: 0', '', ''].join('\r\n');
 }
 
 /** Runs as before, but tells what it comes to, and of a stream takes the next result only when there is room for it. */

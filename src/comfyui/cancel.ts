@@ -5,7 +5,7 @@
  * the id, from stopping someone else's prompt.
  */
 import { type Clock, pause } from '../lib/clock.ts';
-import { decideEnd } from './history.ts';
+import { decideEnd, type HistoryEntry } from './history.ts';
 import type { CallOptions, ComfyHttp } from './http.ts';
 import { placeInQueue } from './queue.ts';
 
@@ -19,6 +19,8 @@ export interface CancelOptions {
   /** Deadline of each call, in ms; default 3000. */
   readonly callDeadlineMs?: number;
   readonly signal?: AbortSignal;
+  /** Told its history where it has one: it ran. */
+  readonly onEnded?: (entry: HistoryEntry) => void;
 }
 
 export type CancelOutcome =
@@ -44,7 +46,7 @@ export async function cancelPrompt(
   const call: CallOptions = { deadlineMs: options.callDeadlineMs ?? 3000, signal };
   const giveUpAt = clock.monotonic() + withinMs;
   for (let round = 1; ; round++) {
-    const outcome = await cancelRound(http, promptId, call);
+    const outcome = await cancelRound(http, promptId, call, options.onEnded);
     if (outcome !== 'stuck' && outcome !== 'unreachable') return outcome;
     const pauseMs = Math.min(everyMs * Math.max(1, round - QUICK_ROUNDS), everyMs * 10);
     if (clock.monotonic() + pauseMs > giveUpAt) return outcome;
@@ -56,6 +58,7 @@ async function cancelRound(
   http: Parameters<typeof cancelPrompt>[0],
   promptId: string,
   call: CallOptions,
+  onEnded: CancelOptions['onEnded'],
 ): Promise<CancelOutcome> {
   const deleted = await http.deleteFromQueue([promptId], call);
   if (!deleted.ok) return 'unreachable';
@@ -67,5 +70,6 @@ async function cancelRound(
   const history = await http.getHistoryEntry(promptId, call);
   if (!history.ok) return 'unreachable';
   if (history.value === null) return 'removed';
+  onEnded?.(history.value);
   return decideEnd(history.value).kind === 'interrupted' ? 'interrupted' : 'finished';
 }

@@ -3,6 +3,7 @@ import { type CancelOutcome, cancelPrompt } from '../../src/comfyui/cancel.ts';
 import { type HistoryEntry, parseHistoryEntry } from '../../src/comfyui/history.ts';
 import type { HttpFailure } from '../../src/comfyui/http-failure.ts';
 import type { Queue, QueueItem } from '../../src/comfyui/queue.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 const PROMPT = 'p';
@@ -82,6 +83,15 @@ describe('cancelPrompt', () => {
       expect(await cancel(http)).toBe('finished');
     },
   );
+
+  it('hands out the history of a prompt that ran', async () => {
+    const { http } = instance(['running', 'absent'], 'execution_interrupted');
+    const told: string[] = [];
+    const onEnded = (entry: HistoryEntry) => told.push(entry.promptId);
+    const outcome = cancelPrompt(http, { promptId: PROMPT, clock: systemClock, withinMs: 5000, onEnded });
+    expect(await outcome).toBe('interrupted');
+    expect(told).toEqual([PROMPT]);
+  });
 
   it('deletes again when the prompt is pending still', async () => {
     const { http, calls } = instance(['pending', 'absent']);

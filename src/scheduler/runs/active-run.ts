@@ -4,6 +4,7 @@
  */
 
 import type { Tracer } from '@opentelemetry/api';
+import type { HistoryEntry } from '../../comfyui/history.ts';
 import type { ComfyMessage } from '../../comfyui/messages.ts';
 import type { Config } from '../../config.ts';
 import { type CrashHook, neverCrash } from '../../domain/crash-points.ts';
@@ -27,6 +28,7 @@ import { Alarm } from './alarm.ts';
 import { LiveFeed } from './live-feed.ts';
 import type { NodeFailure } from './run-faults.ts';
 import { RunStory } from './run-story.ts';
+import { RunTime } from './run-time.ts';
 import { type RunTrace, traceRun } from './run-trace.ts';
 import { type RunNews, type RunView, startView, translate } from './translate.ts';
 import type { Reached } from './verdict.ts';
@@ -119,8 +121,7 @@ export class ActiveRun {
   releaseClientId: () => void = () => undefined;
   #view: RunView;
   #seq: number;
-  /** When the instance began to work on it, monotonic ms; null while that is not known. */
-  #begunAt: number | null = null;
+  readonly #time = new RunTime();
   readonly #story = new RunStory();
   readonly #interrupt = new AbortController();
   readonly #stop = new AbortController();
@@ -236,6 +237,11 @@ export class ActiveRun {
     return runMs === null ? null : restOfRun(runMs, this.#elapsedMs());
   }
 
+  /** Time on the instance, in ms, as far as is known; null when it never ran there. */
+  get ranMs(): number | null {
+    return this.#time.ms;
+  }
+
   /** It takes so much longer than expected that something may be wrong with it. */
   get isOverdue(): boolean {
     const { runMs } = this.expectation;
@@ -262,7 +268,20 @@ export class ActiveRun {
   /** It was seen in the queue. */
   seenQueued(running: boolean, ahead: number): void {
     this.#story.queued(running, ahead);
-    if (running) this.#begun();
+    if (!running) return;
+    this.#begun(this.#earliestBegin());
+    this.#time.seen(this.parts.clock.monotonic());
+  }
+
+  /** What its instance has on record of its run. */
+  historyRead(entry: HistoryEntry): void {
+    const sincePost = Math.max(0, this.parts.clock.monotonic() - this.postedAt);
+    this.#time.told(entry, Math.ceil(sincePost));
+  }
+
+  /** It is given up while nothing says that it has ended. */
+  stillRuns(): void {
+    if (this.hears()) this.#time.seen(this.parts.clock.monotonic());
   }
 
   /** One message about this prompt. */
@@ -272,6 +291,7 @@ export class ActiveRun {
     const { view, news } = translate(this.#view, message, this.lastHeardAt, pictures);
     this.#view = view;
     for (const piece of news) this.#hear(piece);
+    this.#time.seen(this.lastHeardAt);
   }
 
   /** The socket opened or closed. */
@@ -285,7 +305,7 @@ export class ActiveRun {
   #hear(news: RunNews): void {
     switch (news.type) {
       case 'live':
-        if (news.event.type === 'node' || news.event.type === 'progress') this.#begun();
+        if (news.event.type === 'node' || news.event.type === 'progress') this.#begun(this.#earliestBegin());
         this.feed.event(
           news.event.type === 'progress' ? this.#withRemaining(news.event.progress) : news.event,
         );
@@ -300,7 +320,7 @@ export class ActiveRun {
         this.outputs.take(news.node, news.shown, news.output);
         return;
       case 'begun':
-        this.#begun();
+        this.#begun(this.lastHeardAt);
         return;
       case 'over':
         this.#story.over(news.succeeded);
@@ -319,15 +339,23 @@ export class ActiveRun {
     }
   }
 
-  #begun(): void {
+  #begun(at: number): void {
     this.#story.begun();
     this.trace.begun();
-    this.#begunAt ??= this.subject.adopted ? this.postedAt : this.parts.clock.monotonic();
+    this.#time.begun(at);
+  }
+
+  /** Of a run whose begin was not heard: an adopted one may run since it was posted. */
+  #earliestBegin(): number {
+    const { clock } = this.parts;
+    const { adopted, attempt } = this.subject;
+    if (!adopted) return clock.monotonic();
+    return clock.monotonic() - Math.max(0, clock.now() - (attempt.runningAt ?? attempt.startedAt));
   }
 
   #elapsedMs(): number {
     if (this.#story.reached === 'waiting') return 0;
-    return Math.max(0, this.parts.clock.monotonic() - (this.#begunAt ?? this.postedAt));
+    return Math.max(0, this.parts.clock.monotonic() - (this.#time.begunAt ?? this.postedAt));
   }
 
   /** A node tells of its own steps only. */

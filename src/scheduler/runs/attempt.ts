@@ -195,7 +195,12 @@ async function takeBack(run: ActiveRun, nodeErrors: readonly NodeErrors[]): Prom
   run.posted = 'accepted';
   run.crashAt('post:partly-accepted');
   const { member } = run.subject;
-  await member.cancel({ promptId: run.promptId, withinMs: 10_000, signal: run.partingSignal });
+  await member.cancel({
+    promptId: run.promptId,
+    withinMs: 10_000,
+    signal: run.partingSignal,
+    onEnded: (entry) => run.historyRead(entry),
+  });
   return refusedBy(run, faultOfNodeErrors(nodeErrors, member.state().inventory));
 }
 

@@ -84,6 +84,7 @@ async function obey(run: ActiveRun, tuning: RetryTuning): Promise<void> {
       await closeCanceled(run);
       return;
     case 'timeout': {
+      run.stillRuns();
       // the job need not wait for the instance to let go; its place there does
       await conclude(run, failed(fault('TIMEOUT')), tuning);
       if ((await free(run, TIMEOUT_RELEASE_MS)) || run.stopSignal.aborted) return;

@@ -13,7 +13,15 @@ const LOG_EVERY_MS = 30_000;
 /** What it takes of a run. */
 export type Releasable = Pick<
   ActiveRun,
-  'promptId' | 'posted' | 'postedAt' | 'stopSignal' | 'partingSignal' | 'logger' | 'unwantedSince' | 'isStuck'
+  | 'promptId'
+  | 'posted'
+  | 'postedAt'
+  | 'stopSignal'
+  | 'partingSignal'
+  | 'logger'
+  | 'unwantedSince'
+  | 'isStuck'
+  | 'historyRead'
 > & {
   readonly parts: Pick<ActiveRun['parts'], 'clock'> & {
     readonly config: Pick<
@@ -43,6 +51,7 @@ export async function release(run: Releasable, withinMs: number): Promise<boolea
       withinMs: Math.min(ROUND_MS, withinMs),
       callDeadlineMs: config.probeTimeoutMs,
       signal: run.partingSignal,
+      onEnded: (entry) => run.historyRead(entry),
     });
     const now = clock.monotonic();
     if (outcome === 'interrupted' || outcome === 'finished') return true;

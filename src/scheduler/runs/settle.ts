@@ -36,7 +36,7 @@ export async function closeCanceled(run: ActiveRun): Promise<void> {
   run.trace.canceled();
   // what was said between the cancel and its arrival here must not stay on the bus
   run.parts.bus.forget(run.subject.job.id);
-  await insist(run, () => run.parts.recorder.closeCanceled(run.promptId, run.subject.term));
+  await insist(run, () => run.parts.recorder.closeCanceled(run.promptId, run.subject.term, run.ranMs));
 }
 
 async function write(
@@ -54,8 +54,8 @@ async function write(
     { code, decision: decision.kind },
     `an attempt ${outcome.kind === 'lost' ? 'was lost' : 'failed'}`,
   );
-  if (outcome.kind === 'lost') return recorder.lose(attempt.id, term, outcome.fault, decision);
-  return recorder.fail(attempt.id, term, outcome.fault, decision, outcome.runMs ?? undefined);
+  if (outcome.kind === 'lost') return recorder.lose(attempt.id, term, outcome.fault, decision, run.ranMs);
+  return recorder.fail(attempt.id, term, outcome.fault, decision, outcome.runMs ?? run.ranMs);
 }
 
 async function decide(

@@ -37,12 +37,10 @@ export async function collect(run: ActiveRun, entry: HistoryEntry): Promise<Outc
   return { kind: 'succeeded', runMs };
 }
 
-/** By ComfyUI's own clock where it tells, and no longer than it can have been by ours. */
+/** It certainly ran: where nothing tells for how long, since it was posted. */
 function timeOnInstance(run: ActiveRun, entry: HistoryEntry): number {
-  const { startedAt, endedAt } = entry;
-  const sincePost = Math.max(0, run.parts.clock.monotonic() - run.postedAt);
-  if (startedAt === null || endedAt === null || endedAt < startedAt) return sincePost;
-  return Math.min(endedAt - startedAt, Math.ceil(sincePost));
+  run.historyRead(entry);
+  return run.ranMs ?? Math.max(0, run.parts.clock.monotonic() - run.postedAt);
 }
 
 /** A node that sends its result over the socket leaves none in history: without a socket the result is gone. */

@@ -18,6 +18,5 @@ export async function salvage(run: ActiveRun, lost: Lost): Promise<Outcome> {
   const { attempt, term } = run.subject;
   await insist(run, () => run.parts.recorder.collecting(attempt.id, term));
   run.logger.info('a run was completed from what its socket told, as its instance went away');
-  const runMs = Math.max(0, (run.overAt ?? run.lastHeardAt) - run.postedAt);
-  return { kind: 'succeeded', runMs, goneWith: lost.fault };
+  return { kind: 'succeeded', runMs: run.ranMs ?? 0, goneWith: lost.fault };
 }

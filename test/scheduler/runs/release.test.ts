@@ -33,6 +33,7 @@ class Unwanted {
       logger: createLogger('silent'),
       unwantedSince: null,
       isStuck: false,
+      historyRead: () => undefined,
       parts: { clock, config },
       subject: { job: { tenant: 'acme', workflow: 'txt2img', needsKey: 'n' }, member },
     };

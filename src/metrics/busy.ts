@@ -6,6 +6,9 @@ import type { Db } from '../store/open.ts';
 import { openRuns } from '../store/open-runs.ts';
 import { coverage, type Piece, readPieces, type TimeRange } from './window.ts';
 
+/** What rollups say of it: time spent, and who was heard of. */
+export const BUSY_MEASURES = ['gpu_time', 'response_time'] as const;
+
 export interface BusyQuery {
   readonly pieces: readonly Piece[];
   /** As in PiecesQuery. */
@@ -28,15 +31,16 @@ export interface BusyTime {
 export async function readBusy(db: Db, { now, instances, ...query }: BusyQuery): Promise<BusyTime[]> {
   const where = instances ? { instance: instances } : {};
   const by = ['instance'] as const;
-  const ended = await readPieces(db, { ...query, measure: 'gpu_time', by, where });
-  const heard = await readPieces(db, { ...query, measure: 'response_time', by, where });
+  const [spent, heard] = BUSY_MEASURES;
+  const ended = await readPieces(db, { ...query, measure: spent, by, where });
+  const answered = await readPieces(db, { ...query, measure: heard, by, where });
   const runs = await openRuns(db);
   const times = new Map<string, BusyTime>();
   const add = (time: BusyTime): void => {
     const place = JSON.stringify([time.at, time.instance]);
     times.set(place, { ...time, ms: (times.get(place)?.ms ?? 0) + time.ms });
   };
-  for (const { at, key } of heard) add({ at, instance: key.instance ?? '', ms: 0 });
+  for (const { at, key } of answered) add({ at, instance: key.instance ?? '', ms: 0 });
   for (const { at, key, cell } of ended) add({ at, instance: key.instance ?? '', ms: cell.sum });
   for (const { instanceId, since } of runs)
     if (!instances || instances.includes(instanceId))

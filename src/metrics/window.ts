@@ -2,6 +2,7 @@
  * Figures of a time that need not begin or end with a bucket: covered by the finest buckets that are kept at its ends and by
  * the widest in between, so that a year is as exact as an hour and read from a few hundred rows.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import { mergeCells } from '../domain/metric-cell.ts';
 import { keptFrom } from '../domain/metric-kept.ts';
 import {
@@ -16,6 +17,7 @@ import {
   type Width,
 } from '../domain/metric-measure.ts';
 import type { Db } from '../store/open.ts';
+import { countSeries } from '../store/rollup-series.ts';
 import { type RollupPoint, type RollupQuery, readRollups } from '../store/rollups.ts';
 
 /** Buckets of one width that follow each other. */
@@ -97,19 +99,45 @@ export interface PiecesQuery extends WindowQuery {
   readonly pointMs: number | null;
 }
 
-/** Cells merged into points, in no order; what holds nothing is absent. */
+/** A statement reads so many cells, since an embedded store holds up everything else meanwhile: some ten milliseconds. */
+const CELLS_A_STATEMENT = 5000;
+
+/** Cells merged into points, in no order; what holds nothing is absent. Others get their turn while it reads. */
 export async function readPieces(db: Db, { pieces, ...query }: PiecesQuery): Promise<RollupPoint[]> {
-  const where = Object.entries(query.where ?? {}).flatMap(([dimension, values]) =>
-    values ? [dimension] : [],
-  );
-  const cut = cutFor(query.measure, [...query.by, ...(where as Dimension[])]);
-  const points = new Map<string, RollupPoint>();
-  for (const piece of pieces) {
-    for (const point of await readRollups(db, { ...query, ...piece, cut })) {
-      const place = JSON.stringify([point.at, point.key]);
-      const known = points.get(place);
-      points.set(place, known ? { ...known, cell: mergeCells(known.cell, point.cell) } : point);
+  const located = { ...query, cut: cutOf(query) };
+  const { series } = await countSeries(db, located);
+  if (series === 0) return [];
+  const found: RollupPoint[] = [];
+  for (const piece of pieces)
+    for (const slice of slicesOf(piece, Math.max(1, Math.floor(CELLS_A_STATEMENT / series)))) {
+      for (const point of await readRollups(db, { ...located, ...slice })) found.push(point);
+      await turn();
     }
+  return mergePoints(found);
+}
+
+/** Those that tell apart what a query asks for. */
+export function cutOf({ measure, by, where = {} }: Pick<WindowQuery, 'measure' | 'by' | 'where'>): Cut {
+  return cutFor(measure, [...by, ...(Object.keys(where) as Dimension[])]);
+}
+
+function slicesOf({ width, from, to }: Piece, buckets: number): Piece[] {
+  const step = buckets * width;
+  const slices = Math.ceil((to - from) / step);
+  return Array.from({ length: slices }, (_, n) => ({
+    width,
+    from: from + n * step,
+    to: Math.min(to, from + (n + 1) * step),
+  }));
+}
+
+/** One for each time and key. */
+export function mergePoints(points: Iterable<RollupPoint>): RollupPoint[] {
+  const merged = new Map<string, RollupPoint>();
+  for (const point of points) {
+    const place = JSON.stringify([point.at, point.key]);
+    const known = merged.get(place);
+    merged.set(place, known ? { ...known, cell: mergeCells(known.cell, point.cell) } : point);
   }
-  return [...points.values()];
+  return [...merged.values()];
 }

@@ -1,0 +1,78 @@
+/** The figures of one metric on a grid, group by group. */
+import type { MetricKey } from '../../domain/metric-measure.ts';
+import type { Db } from '../../store/open.ts';
+import { busyShare, readBusy } from '../busy.ts';
+import { mergePoints, type Piece, readPieces } from '../window.ts';
+import { figureValue } from './figure-value.ts';
+import { METRIC_DIMENSIONS, type MetricLabelName } from './figures.ts';
+import { type Grid, widthOf } from './interval.ts';
+import type { Part } from './part.ts';
+
+/** What a group has in common; what it has not is absent. */
+export type Labels = Readonly<Partial<Record<MetricLabelName, string>>>;
+
+/** A figure of a group at the beginning of a point. */
+export interface Value {
+  readonly at: number;
+  readonly labels: Labels;
+  readonly value: number | null;
+}
+
+export interface Reading {
+  readonly grid: Grid;
+  readonly now: number;
+  /** Of instances, by their ids: those of one name count together. */
+  readonly names: ReadonlyMap<string, string>;
+}
+
+/** In no order; points where a group has nothing are absent. */
+export async function readValues(db: Db, part: Part, reading: Reading): Promise<Value[]> {
+  const { grid, now, names } = reading;
+  if (part.figure.kind === 'busy') return readBusyValues(db, part, reading);
+  const [query] = part.queries;
+  const points = await readPieces(db, { ...query, pieces: [pieceOf(grid)], pointMs: grid.intervalMs });
+  const named = points.map((point) => ({ ...point, key: withName(point.key, names) }));
+  const { kind } = part.figure;
+  return mergePoints(named).map(({ at, key, cell }) => ({
+    at,
+    labels: labelsOf(part, key),
+    value: figureValue(kind, part.stat, cell, Math.min(at + grid.intervalMs, now) - at),
+  }));
+}
+
+function pieceOf(grid: Grid): Piece {
+  return { width: widthOf(grid), from: grid.from, to: grid.to };
+}
+
+function withName(key: MetricKey, names: ReadonlyMap<string, string>): MetricKey {
+  return key.instance ? { ...key, instance: names.get(key.instance) ?? key.instance } : key;
+}
+
+function labelsOf({ groups }: Part, key: MetricKey): Labels {
+  const labels = groups.map((group) => [
+    METRIC_DIMENSIONS[group].label,
+    key[METRIC_DIMENSIONS[group].dimension],
+  ]);
+  return Object.fromEntries(labels.filter(([, value]) => value !== undefined && value !== ''));
+}
+
+/** Of each instance, or the mean of those that were heard of at the time. */
+async function readBusyValues(db: Db, part: Part, { grid, now, names }: Reading): Promise<Value[]> {
+  const instances = part.queries[0].where?.instance;
+  const query = { pieces: [pieceOf(grid)], pointMs: grid.intervalMs, now, instances };
+  const spent = new Map<number, Map<string, number>>();
+  for (const { at, instance, ms } of await readBusy(db, query)) {
+    const name = names.get(instance) ?? instance;
+    const point = spent.get(at) ?? new Map<string, number>();
+    spent.set(at, point.set(name, (point.get(name) ?? 0) + ms));
+  }
+  return [...spent].flatMap(([at, point]) => {
+    const shares = [...point].map(([instance, ms]) => ({
+      at,
+      labels: { instance },
+      value: busyShare(ms, at, at + grid.intervalMs, now),
+    }));
+    if (part.groups.length > 0) return shares;
+    return [{ at, labels: {}, value: shares.reduce((sum, { value }) => sum + value, 0) / shares.length }];
+  });
+}

@@ -5,6 +5,7 @@ import { reachedLimit } from '../../src/jobs/insert-job.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { openAttempts } from '../../src/store/attempts.ts';
 import { createEngine } from '../../src/store/dialect.ts';
+import { failedJobs } from '../../src/store/failed-jobs.ts';
 import { openAttemptCounts } from '../../src/store/instance-load.ts';
 import { endedSince, waitingSince } from '../../src/store/job-changes.ts';
 import { eventsAfterEach } from '../../src/store/job-events.ts';
@@ -158,6 +159,13 @@ describe.each(ENGINES)('on %s', (engine) => {
     const oldest = await planOf(() => endedBefore(db, 'any', 100, ['COMPLETED', 'FAILED'], 100));
     expect(oldest).toMatch(says.through('jobs_ended'));
     expect(await planOf(() => meanRunMs(db))).toMatch(says.through('jobs_ended'));
+  });
+
+  it('the newest failures are found through when jobs failed, without sorting, however many ended well', async () => {
+    const plan = await planOf(() => failedJobs(db, viewer, { from: 1, to: ENDED, limit: 10 }));
+    expect(plan).toMatch(/jobs_failed/);
+    expect(plan).not.toMatch(says.sorts);
+    expect(plan).not.toMatch(says.readsAll);
   });
 
   it('the newest runs are found by the ids of attempts, which sort by age, without sorting or reading all', async () => {

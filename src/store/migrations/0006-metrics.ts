@@ -78,6 +78,6 @@ export const metrics: Migration = {
     await db.schema.alterTable('attempts').addColumn('workflow', 'text').execute();
     await db.schema.alterTable('attempts').addColumn('run_ms', 'bigint').execute();
     await db.schema.alterTable('jobs').addColumn('trace', 'text').execute();
-    await sql`create index jobs_failed on jobs (finished_at, id) where status = 'FAILED'`.execute(db);
+    await sql`create index jobs_failed on jobs (tenant, finished_at, id) where status = 'FAILED'`.execute(db);
   },
 };

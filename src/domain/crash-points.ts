@@ -85,6 +85,11 @@ export const CRASH_POINTS = [
   /** A file that no row names is gone, the note about it is not. */
   'clean-up:file-removed',
 
+  /** Facts left the outbox and are added to the figures, not committed. */
+  'fold:before-commit',
+  /** Committed; more may wait. */
+  'fold:after-commit',
+
   /** A start: the open attempts are ours by their rows, none is followed yet. */
   'adopt:claimed',
   /** A prompt of ours that no attempt stands for was found on an instance. */

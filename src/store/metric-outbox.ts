@@ -6,8 +6,8 @@ import type { FaultCode } from '../domain/fault.ts';
 import type { AttemptOutcome } from '../domain/job.ts';
 import type { MetricFact } from '../domain/metric-fact.ts';
 import { present } from '../lib/assert.ts';
-import { lockKey } from './engine-sql.ts';
 import type { Db } from './open.ts';
+import { lockRollups } from './rollups.ts';
 import type { MetricOutboxTable } from './schema.ts';
 import { statement } from './statement.ts';
 
@@ -45,7 +45,7 @@ const deleteOldest = statement((q, p: { most: number }) =>
  * read of the rollups in it stays true.
  */
 export async function takeFacts(tx: Db, most: number): Promise<MetricFact[]> {
-  await lockKey(tx, 'metric-outbox');
+  await lockRollups(tx);
   const { rows } = await deleteOldest(tx, { most });
   return rows.map(factFromRow);
 }

@@ -9,6 +9,7 @@ import {
   type MetricKey,
   type Width,
 } from '../domain/metric-measure.ts';
+import { lockKey } from './engine-sql.ts';
 import type { Db } from './open.ts';
 import type { MetricRollupsTable } from './schema.ts';
 
@@ -34,11 +35,15 @@ export function seriesText({ measure, cut, key }: SeriesName): string {
 
 const ROWS_A_STATEMENT = 100;
 
-/**
- * Adds to the cells. Nobody else may do so meanwhile: the caller's transaction holds a lock (takeFacts). Each cell once
- * in the list.
- */
+/** Until the transaction ends nobody else adds to rollups or begins a series, so what it reads of them stays true. */
+export function lockRollups(tx: Db): Promise<void> {
+  return lockKey(tx, 'metric-rollups');
+}
+
+/** Adds to the cells, in a transaction. Each cell once in the list. */
 export async function addToRollups(tx: Db, increments: readonly Increment[]): Promise<void> {
+  if (increments.length === 0) return;
+  await lockRollups(tx);
   const ids = await seriesIds(
     tx,
     increments.map(({ series }) => series),

@@ -17,8 +17,10 @@ type Line = readonly (readonly [crashAt: string, promise: string])[];
 
 const TAKING_IN: readonly Line[] = [
   [
+    ['fold:before-commit', 'figures whose addition was not committed are added up by the next start'],
     ['queue:before-commit', 'a submit that was not committed makes one job when it is repeated (F1)'],
     ['remove:before-commit', 'a job whose deletion was not committed is there, and can be deleted'],
+    ['fold:after-commit', 'figures that were added up are not added again'],
     ['queue:announced', 'a submit whose answer is lost is the same job when it is repeated (F1)'],
     ['upload:kept', 'a submit that kept its picture but made no job makes one when it is repeated (F1)'],
     ['remove:after-commit', 'files of a deleted job are removed by the next start'],

@@ -48,7 +48,7 @@ export async function crashAndCheck(scene: CrashScene, crashAt: string, next?: s
 
 /** A life that is to end while it starts cannot be the one before too. */
 const armingOf = (crashAt: string): string | undefined =>
-  crashAt.startsWith('adopt:claimed') ? undefined : crashAt;
+  /^(adopt:claimed|fold:)/.test(crashAt) ? undefined : crashAt;
 
 /** Every label is in the list of its own drill: a new one without a drill is an error of types. */
 const DRILLS: Readonly<Record<CrashPoint, Drill>> = {
@@ -94,6 +94,9 @@ const DRILLS: Readonly<Record<CrashPoint, Drill>> = {
   'remove:before-commit': remove('there'),
   'remove:after-commit': remove('gone'),
   'clean-up:file-removed': remove('gone'),
+
+  'fold:before-commit': countTwice('fold:before-commit'),
+  'fold:after-commit': countTwice('fold:after-commit'),
 
   'adopt:claimed': startTwice,
   'sweep:found': leaveBehind,
@@ -266,6 +269,17 @@ function remove(found: 'there' | 'gone'): Drill {
         await eventually(async () => !(await scene.isStored(sha256)), { what: 'its file is removed' });
       }
     };
+  };
+}
+
+/** Killed with a job whose facts are in no figure yet, and again while the next life folds them. */
+function countTwice(point: CrashPoint): Drill {
+  return async (scene) => {
+    const order = await submitNoise(scene);
+    await scene.kill();
+    scene.launch(point);
+    await scene.died();
+    return async () => void (await fulfilled(scene, order));
   };
 }
 

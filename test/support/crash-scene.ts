@@ -13,6 +13,7 @@ import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts
 import { isReferenced } from '../../src/store/blobs.ts';
 import { EventWatch } from './event-watch.ts';
 import { eventually } from './eventually.ts';
+import { assertFiguresAddUp } from './figures-add-up.ts';
 import { TestClient } from './graphql-client.ts';
 import { assertHistory, withStoreOf } from './history-checker.ts';
 import type { JobView } from './jobs.ts';
@@ -151,6 +152,7 @@ export class CrashScene {
         deleted: [...this.#deleted].map(bare),
         subscribers: [...this.#watches.values()].map((watch) => watch.log()),
       });
+      await assertFiguresAddUp(db, this.#deleted.size);
       for (const path of await this.#stored()) {
         const blob = { tenant: defaultViewer.tenant, sha256: path.slice(-64) };
         assert(await isReferenced(db, blob), `${path} is named by a row`);

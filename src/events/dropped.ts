@@ -5,14 +5,16 @@
  * `overflow`, of which it is told by a gap and reads the rows. On the way to other processes: `malformed` and `foreign` came in
  * and could not be read; `tooLarge` and `refused` could not be sent; `failed` were sent, and Redis did not take them.
  */
-export type DropReason =
-  | 'conflated'
-  | 'expendable'
-  | 'overflow'
-  | 'malformed'
-  | 'foreign'
-  | 'tooLarge'
-  | 'refused'
-  | 'failed';
+export const DROP_REASONS = [
+  'conflated',
+  'expendable',
+  'overflow',
+  'malformed',
+  'foreign',
+  'tooLarge',
+  'refused',
+  'failed',
+] as const;
+export type DropReason = (typeof DROP_REASONS)[number];
 
 export type OnDropped = (reason: DropReason, count: number) => void;

@@ -190,12 +190,13 @@ class InstanceFleet implements Fleet {
   }
 
   async visit<T>(id: string, work: (visited: Visited) => Promise<T>): Promise<T | null> {
-    const { store, clock, config } = this.#options;
+    const { store, clock, config, onRequest } = this.#options;
     const [instance] = await findInstances(store.db, [id]);
     if (!instance) return null;
     const login = await findLogin(store.db, id);
     const connectTimeoutMs = config.probeTimeoutMs;
-    return visit(instance, { clock, login, connectTimeoutMs, mayAct: () => this.#mayAct() }, work);
+    const mayAct = (): boolean => this.#mayAct();
+    return visit(instance, { clock, login, connectTimeoutMs, mayAct, onRequest }, work);
   }
 
   async #makeMember(instance: Instance, inventory: Inventory | null): Promise<Member> {

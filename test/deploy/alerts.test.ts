@@ -31,6 +31,8 @@ const of = (name: string, labels = '') => `comfyfleet_${name}{job="comfyfleet",i
 const leader = of('leader');
 const other = 'comfyfleet_leader{job="comfyfleet",instance="s2:4000"}';
 const healthy = of('instances', ',health="HEALTHY"');
+const degraded = of('instances', ',health="DEGRADED"');
+const stale = of('fleet_figures_stale');
 const waiting = of('queue_depth');
 const oldest = of('queue_oldest_seconds');
 const attempts = of('attempts_total', ',instance_name="gpu1",outcome="SUCCEEDED"');
@@ -49,6 +51,7 @@ const GOOD: Series = {
   [leader]: '1x120',
   [other]: '0x120',
   [healthy]: '3x120',
+  [degraded]: '0x120',
   [waiting]: '2x120',
   [oldest]: '4x120',
   [attempts]: '0+50x120',
@@ -57,6 +60,7 @@ const GOOD: Series = {
   [completed]: '0+49x120',
   [failed]: '0+1x120',
   [persisted]: '0+60x120',
+  [stale]: '0x120',
   [of('store_up')]: '1x120',
   [of('bus_connected')]: '1x120',
   [of('instance_up', ',instance_name="gpu1"')]: '1x120',
@@ -72,11 +76,15 @@ const CASES: readonly Case[] = [
     at: '4m',
     labels: { severity: 'critical' },
     summary: 'No instance of comfyfleet is healthy, so no job can start.',
-    quiet: [{ [healthy]: '3 0 1x60' }, { [healthy]: '0x60', [leader]: '0x60' }],
+    quiet: [
+      { [healthy]: '3 0 1x60' },
+      { [healthy]: '0x60', [degraded]: '1x60' },
+      { [healthy]: '0x60', [leader]: '0x60' },
+    ],
   },
   {
     alert: 'ComfyfleetNoHealthyInstance',
-    fires: { [healthy]: '_x60' },
+    fires: { [healthy]: '_x60', [degraded]: '_x60' },
     at: '10m',
     labels: { severity: 'critical' },
     summary: 'No instance of comfyfleet is healthy, so no job can start.',
@@ -170,15 +178,23 @@ const CASES: readonly Case[] = [
     fires: { [persisted]: '0x60' },
     at: '10m',
     labels: { severity: 'warning' },
-    summary: 'The figures of comfyfleet are 10m 0s old.',
+    summary: 'The figures of comfyfleet are old, by five minutes or more, or cannot be read.',
     quiet: [{ [persisted]: '0 0 0 180+60x60' }],
+  },
+  {
+    alert: 'ComfyfleetFiguresStale',
+    fires: { [stale]: '1x60' },
+    at: '3m',
+    labels: { severity: 'warning' },
+    summary: 'The figures of comfyfleet are old, by five minutes or more, or cannot be read.',
+    quiet: [{ [stale]: '0 1 0x60' }],
   },
   {
     alert: 'ComfyfleetInstanceDown',
     fires: { [of('instance_up', ',instance_name="gpu1"')]: '0x60' },
     at: '11m',
     labels: { severity: 'warning', instance_name: 'gpu1' },
-    summary: 'gpu1 of comfyfleet has been unhealthy for 10 minutes.',
+    summary: 'gpu1 of comfyfleet has not answered for 10 minutes.',
     quiet: [{ [of('instance_up', ',instance_name="gpu1"')]: '0x5 1x60' }],
   },
   {

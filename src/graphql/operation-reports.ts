@@ -10,6 +10,8 @@ import type { TransportContext } from './engine.ts';
 
 export interface OperationReport {
   readonly requestId: string;
+  /** What it came with: the same object that its transport made. */
+  readonly request: RequestInfo;
   /** Null when it could not be read. */
   readonly type: 'query' | 'mutation' | 'subscription' | null;
   /** As the client named it, cut to 100 characters: letters, digits and underscores. */
@@ -26,7 +28,7 @@ export interface OperationReport {
 export interface OperationObserver {
   onOperation(report: OperationReport): void;
   /** A subscription of this field of the schema began (1) or ended (-1). */
-  onStream(field: string, by: 1 | -1): void;
+  onStream?(field: string, by: 1 | -1): void;
 }
 
 type Results = ExecutionResult | AsyncIterable<ExecutionResult>;
@@ -42,14 +44,14 @@ export class OperationReports {
     this.#observers = observers;
   }
 
-  begin({ requestId }: RequestInfo, over: 'http' | 'websocket'): OperationWatch {
-    return new OperationWatch(requestId, over, this.#clock, this.#observers);
+  begin(request: RequestInfo, over: 'http' | 'websocket'): OperationWatch {
+    return new OperationWatch(request, over, this.#clock, this.#observers);
   }
 }
 
 /** One operation, from its beginning to its report. */
 export class OperationWatch {
-  readonly #requestId: string;
+  readonly #request: RequestInfo;
   readonly #over: 'http' | 'websocket';
   readonly #clock: Clock;
   readonly #observers: readonly OperationObserver[];
@@ -61,12 +63,12 @@ export class OperationWatch {
   #field = 'unknown';
 
   constructor(
-    requestId: string,
+    request: RequestInfo,
     over: 'http' | 'websocket',
     clock: Clock,
     observers: readonly OperationObserver[],
   ) {
-    this.#requestId = requestId;
+    this.#request = request;
     this.#over = over;
     this.#clock = clock;
     this.#observers = observers;
@@ -90,7 +92,7 @@ export class OperationWatch {
   /** What it came to, as it is sent: an answer is reported now, a stream when it ends. Answers what to send. */
   came<T extends Results>(result: T): T | AsyncIterableIterator<ExecutionResult> {
     if (Symbol.asyncIterator in result) {
-      for (const observer of this.#observers) observer.onStream(this.#field, 1);
+      for (const observer of this.#observers) observer.onStream?.(this.#field, 1);
       return this.#watched(result);
     }
     this.#note(result);
@@ -108,7 +110,8 @@ export class OperationWatch {
   #report(): void {
     const streams = this.#type === 'subscription' && this.#over === 'http';
     const report: OperationReport = {
-      requestId: this.#requestId,
+      requestId: this.#request.requestId,
+      request: this.#request,
       type: this.#type,
       name: this.#name,
       transport: streams ? 'sse' : this.#over,
@@ -126,7 +129,7 @@ export class OperationWatch {
     const end = (): void => {
       if (over) return;
       over = true;
-      for (const observer of this.#observers) observer.onStream(this.#field, -1);
+      for (const observer of this.#observers) observer.onStream?.(this.#field, -1);
       this.#report();
     };
     return {

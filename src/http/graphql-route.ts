@@ -6,15 +6,22 @@ import { trustOf } from './forwarded.ts';
 import { acceptsPage, type GraphiqlPage } from './graphiql.ts';
 import type { HttpParts } from './parts.ts';
 import { requestInfoOf } from './request-info.ts';
+import type { RequestLog } from './request-log.ts';
 
 /** So much of a request that was answered early is still read, so that its client gets to see the answer. */
 const DRAIN = { maxBytes: 64 * 2 ** 20, maxMs: 15_000 };
 
+export interface GraphqlRouteParts {
+  readonly engine: Engine;
+  readonly requests: RequestLog;
+  /** For browsers that come by themselves. */
+  readonly page: GraphiqlPage | null;
+}
+
 export function addGraphqlRoute(
   app: FastifyInstance,
   { config, clock }: HttpParts,
-  engine: Engine,
-  page: GraphiqlPage | null,
+  { engine, requests, page }: GraphqlRouteParts,
 ): void {
   const trust = trustOf(config.trustProxy);
   app.route({
@@ -31,6 +38,7 @@ export function addGraphqlRoute(
       }
       reply.raw.once('finish', () => drain(request.raw, DRAIN, clock));
       const info = requestInfoOf(request.raw, trust, request.id, `http://${config.host}:${config.port}`);
+      requests.carries(request, info);
       await engine.handle(request.raw, reply.raw, { info });
     },
   });

@@ -2,13 +2,20 @@
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Config } from '../config.ts';
 import type { HealthReport } from '../graphql/health-report.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import type { Store } from '../store/open.ts';
+import { trustOf } from './forwarded.ts';
 import { addHealthRoutes } from './health-routes.ts';
+import { requestIdOf } from './request-info.ts';
+import { RequestLog } from './request-log.ts';
 
 export interface HealthServerParts {
-  readonly config: Pick<Config, 'host' | 'port'>;
+  readonly config: Pick<Config, 'host' | 'port' | 'trustProxy'>;
+  /** New ids for requests that bring none. */
+  readonly ids: () => string;
+  readonly clock: Clock;
   readonly store: Pick<Store, 'healthy'>;
   readonly health: () => Promise<HealthReport>;
   /** It leads the fleet, else it stands by. */
@@ -35,7 +42,15 @@ class FastifyHealthServer implements HealthServer {
 
   constructor(parts: HealthServerParts) {
     this.#parts = parts;
-    this.#app = fastify({ logger: false, forceCloseConnections: true, requestTimeout: 10_000 });
+    const requests = new RequestLog({ ...parts, trust: trustOf(parts.config.trustProxy) });
+    this.#app = fastify({
+      logger: false,
+      forceCloseConnections: true,
+      requestTimeout: 10_000,
+      genReqId: (request) => requestIdOf(request.headers, parts.ids),
+      frameworkErrors: requests.unreadable,
+    });
+    requests.addTo(this.#app);
     this.#app.setNotFoundHandler((_request, reply) =>
       reply.code(404).send({ code: 'NOT_FOUND', message: 'this process serves its health only' }),
     );

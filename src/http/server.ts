@@ -4,7 +4,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import { Server as NetServer } from 'node:net';
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { type FastifyInstance, fastify } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
 import { createEngine, type Engine } from '../graphql/engine.ts';
 import { OperationReports, useOperationReports } from '../graphql/operation-reports.ts';
@@ -15,7 +15,7 @@ import type { WorkflowRegistry } from '../workflows/definition.ts';
 import { addCors } from './cors.ts';
 import { EventStreams, useEventStreams } from './event-streams.ts';
 import { addFileRoutes } from './files.ts';
-import { clientSideOf, type Trust, trustOf } from './forwarded.ts';
+import { type Trust, trustOf } from './forwarded.ts';
 import { GraphiqlPage } from './graphiql.ts';
 import { addGraphqlRoute } from './graphql-route.ts';
 import { addHealthRoutes } from './health-routes.ts';
@@ -23,6 +23,7 @@ import { CONNECTION_LIMITS, type ConnectionLimits } from './limits.ts';
 import type { HttpParts } from './parts.ts';
 import { useRequestBodies } from './request-bodies.ts';
 import { allowedOrigins, requestIdOf } from './request-info.ts';
+import { RequestLog } from './request-log.ts';
 import { useStallTimeout } from './stalled.ts';
 import { UnheardConnections } from './unheard.ts';
 import { WebSocketTransport } from './websocket.ts';
@@ -74,8 +75,7 @@ class FastifyServer implements HttpServer {
   readonly #streams: EventStreams;
   readonly #trust: Trust;
   readonly #unheard: UnheardConnections;
-  /** Asked at the beginning: a connection that is closed has no address any more. */
-  readonly #clients = new WeakMap<FastifyRequest, string>();
+  readonly #requests: RequestLog;
   #draining = false;
   #stopped: Promise<void> | undefined;
   #url: string | undefined;
@@ -86,6 +86,7 @@ class FastifyServer implements HttpServer {
     this.#limits = { ...CONNECTION_LIMITS, ...parts.limits };
     this.#streams = new EventStreams(this.#limits.maxStreams);
     this.#trust = trustOf(config.trustProxy);
+    this.#requests = new RequestLog({ ...parts, trust: this.#trust });
     // One listener for each wait.
     setMaxListeners(0, this.#shutdown.signal);
     const limits = {
@@ -104,7 +105,10 @@ class FastifyServer implements HttpServer {
     const schema = schemaOf(parts.workflows);
     // A workflow that does not fit stops the start, not every request.
     schema();
-    const reports = new OperationReports(clock, parts.observer ? [parts.observer] : []);
+    const reports = new OperationReports(clock, [
+      this.#requests,
+      ...(parts.observer ? [parts.observer] : []),
+    ]);
     this.#engine = createEngine({
       services: parts,
       schema,
@@ -121,6 +125,7 @@ class FastifyServer implements HttpServer {
       logger: false,
       trustProxy: this.#trust,
       genReqId: (request) => requestIdOf(request.headers, ids),
+      frameworkErrors: this.#requests.unreadable,
       requestTimeout: REQUEST_TIMEOUT_MS,
       forceCloseConnections: 'idle',
     });
@@ -187,13 +192,11 @@ class FastifyServer implements HttpServer {
     // Bodies are read by request-bodies.ts, so that files stream.
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('*', (_request, _body, done) => done(null));
-    app.addHook('onRequest', async (request, reply) => {
-      this.#clients.set(request, clientSideOf(request.raw, this.#trust).address);
-      reply.header('x-request-id', request.id);
+    this.#requests.addTo(app);
+    app.addHook('onRequest', async (_request, reply) => {
       // a proxy keeps its connections: none of them may be in use again when they are closed
       if (this.#draining) reply.header('connection', 'close');
     });
-    app.addHook('onResponse', async (request, reply) => this.#log(request, reply));
     app.setNotFoundHandler((_request, reply) =>
       reply.code(404).send({ code: 'NOT_FOUND', message: 'there is nothing here' }),
     );
@@ -218,21 +221,7 @@ class FastifyServer implements HttpServer {
     addCors(app, services.config.corsOrigins);
     addHealthRoutes(app, services, () => this.#draining);
     addFileRoutes(app, services);
-    addGraphqlRoute(app, services, this.#engine, services.config.graphiql ? new GraphiqlPage() : null);
-  }
-
-  /** Without the query: it may hold a signature. */
-  #log(request: FastifyRequest, reply: FastifyReply): void {
-    this.#parts.logger.info(
-      {
-        requestId: request.id,
-        client: this.#clients.get(request),
-        method: request.method,
-        path: request.url.split('?', 1)[0],
-        status: reply.statusCode,
-        ms: Math.round(reply.elapsedTime),
-      },
-      'request',
-    );
+    const page = services.config.graphiql ? new GraphiqlPage() : null;
+    addGraphqlRoute(app, services, { engine: this.#engine, requests: this.#requests, page });
   }
 }

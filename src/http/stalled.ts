@@ -15,9 +15,10 @@ export function useStallTimeout(
   logger: Logger,
 ): Plugin<object, NodeContext, GraphqlContext> {
   return {
-    onResponse({ serverContext: { res } }) {
+    onResponse({ serverContext: { res, info } }) {
+      const log = logger.child({ requestId: info.requestId });
       // when it begins to send, which is next, Yoga takes every timeout from the connection
-      setImmediate(() => cutWhenStalled(res, stallMs, logger));
+      setImmediate(() => cutWhenStalled(res, stallMs, log));
     },
   };
 }

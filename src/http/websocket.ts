@@ -112,19 +112,20 @@ export class WebSocketTransport {
     }
     this.#requestIds.set(request, requestId);
     this.#log.info(asked, 'socket asked for');
+    const log = this.#log.child({ requestId });
     const since = this.#clock.monotonic();
     const welcome = this.#sockets.clients.size < this.#limits.maxSockets && this.#admission.admit();
     this.#sockets.handleUpgrade(request, socket, head, (accepted) => {
       // ws itself closes the socket with the fitting code
-      accepted.on('error', (error) => this.#log.debug({ err: error }, 'socket failed'));
+      accepted.on('error', (error) => log.debug({ err: error }, 'socket failed'));
       accepted.once('close', (code) => {
         const ms = Math.round(this.#clock.monotonic() - since);
-        this.#log.info({ requestId, ms, code, ...bytesOver(socket as Socket) }, 'socket closed');
+        log.info({ ms, code, ...bytesOver(socket as Socket) }, 'socket closed');
       });
       if (!welcome) return this.#sendAway(accepted);
-      const parts = { clock: this.#clock, logger: this.#log, limits: this.#limits };
+      const parts = { clock: this.#clock, logger: log, limits: this.#limits };
       const guard = new SocketGuard(accepted, socket as Socket, parts);
-      speak(this.#protocol, { socket: accepted, guard, request }, this.#log);
+      speak(this.#protocol, { socket: accepted, guard, request }, log);
     });
   }
 

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { HealthReport } from '../../src/graphql/health-report.ts';
 import { createHealthServer } from '../../src/http/health-server.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 
 const REPORT: HealthReport = {
@@ -14,13 +16,16 @@ const REPORT: HealthReport = {
 };
 
 async function start() {
+  const logs: Record<string, unknown>[] = [];
   const state = { healthy: true, leads: true, report: REPORT };
   const server = createHealthServer({
-    config: { host: '127.0.0.1', port: 0 },
+    config: { host: '127.0.0.1', port: 0, trustProxy: false },
+    ids: randomUUID,
+    clock: systemClock,
     store: { healthy: async () => state.healthy },
     health: async () => state.report,
     leads: () => state.leads,
-    logger: createLogger('silent'),
+    logger: createLogger('debug', { write: (line) => void logs.push(JSON.parse(line)) }),
   });
   await server.start();
   onTestFinished(() => server.stop());
@@ -28,7 +33,7 @@ async function start() {
     const response = await fetch(`${server.url}${path}`);
     return { status: response.status, body: await response.text() };
   };
-  return { server, state, ask };
+  return { server, state, ask, logs };
 }
 
 describe('the door of a process that schedules only', () => {
@@ -55,6 +60,22 @@ describe('the door of a process that schedules only', () => {
     server.drain();
     expect((await ask('/ready')).status).toBe(503);
     expect((await ask('/live')).status).toBe(200);
+  });
+
+  it('gives every answer an id, under which the log has it at level debug', async () => {
+    const { server, logs } = await start();
+    for (const path of ['/ready', '/nothing']) {
+      const response = await fetch(`${server.url}${path}?a=secret`, {
+        headers: { 'x-request-id': `id${path.length}` },
+      });
+      expect(response.headers.get('x-request-id')).toBe(`id${path.length}`);
+    }
+    const lines = logs.filter(({ msg }) => msg === 'request');
+    expect(lines).toMatchObject([
+      { level: 20, requestId: 'id6', client: '127.0.0.1', method: 'GET', path: '/ready', status: 200 },
+      { level: 30, requestId: 'id8', path: '/nothing', status: 404 },
+    ]);
+    expect(JSON.stringify(logs)).not.toContain('secret');
   });
 
   it('serves nothing else', async () => {

@@ -22,8 +22,11 @@ import { createRetention } from './jobs/retention.ts';
 import { systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { type Service, together } from './lib/service.ts';
+import { createFigures } from './metrics/figures.ts';
 import { createScheduler, type Scheduler } from './scheduler/scheduler.ts';
 import { isHeld, LEADER_LEASE } from './store/leases.ts';
+import { openTracing } from './tracing/open-tracing.ts';
+import type { Tracing } from './tracing/tracing.ts';
 import type { WorkflowRegistry } from './workflows/definition.ts';
 import { loadWorkflows } from './workflows/registry.ts';
 
@@ -45,19 +48,29 @@ export async function createApp(
   logger: Logger,
   crashAt = neverCrash,
   signal?: AbortSignal,
+  tracing?: Tracing,
 ): Promise<App> {
   const workflows = loadWorkflows(config.workflowsDir ?? SHIPPED_WORKFLOWS);
   const limits = new LimitsFile({ path: config.tenantLimitsFile, clock: systemClock, logger });
-  const ground = await openGround(config, logger, crashAt, signal);
+  const spans = tracing ?? (await openTracing(config, { version: version(), clock: systemClock, logger }));
+  const ground = await openGround(config, logger, crashAt, spans.tracer, signal);
   try {
-    return await compose(ground, workflows, limits);
+    return await compose(ground, { workflows, limits, spans });
   } catch (error) {
     await ground.store.stop();
     throw error;
   }
 }
 
-async function compose(ground: Ground, workflows: WorkflowRegistry, limits: LimitsFile): Promise<App> {
+const version = (): string => String(JSON.parse(readFileSync(PACKAGE, 'utf8')).version);
+
+interface Parts {
+  readonly workflows: WorkflowRegistry;
+  readonly limits: LimitsFile;
+  readonly spans: Tracing;
+}
+
+async function compose(ground: Ground, { workflows, limits, spans }: Parts): Promise<App> {
   const { config, store, clock, bus, storage } = ground;
   const recorder = createRecorder(ground);
   const { limitsOf } = limits;
@@ -69,15 +82,16 @@ async function compose(ground: Ground, workflows: WorkflowRegistry, limits: Limi
   const { jobRetentionMs: retentionMs, cleanupIntervalMs: intervalMs } = config;
   const leads = (): boolean => scheduler?.leads() ?? false;
   const retention = createRetention({ ...ground, recorder, retentionMs, intervalMs, mayRun: leads });
+  const figures = createFigures({ ...ground, retentionMs: config.metricsRetentionMs, mayRun: leads });
   const health = healthOf(ground, scheduler);
   const door =
     config.role === 'scheduler'
       ? createHealthServer({ ...ground, health, leads })
       : await createApi(ground, { recorder, retention, health, workflows, limitsOf });
   // retention may be waiting for a slow bucket, and a successor for the lease
-  const ofScheduler: Service[] = scheduler ? [together([scheduler, retention])] : [];
+  const ofScheduler: Service[] = scheduler ? [together([scheduler, retention, figures])] : [];
   limits.onChange(() => scheduler?.wake());
-  const services = [store, clock, bus, storage, limits, ...ofScheduler, door];
+  const services = [spans, store, clock, bus, storage, limits, ...ofScheduler, door];
   return new Gateway({ config, clock, services, door, hold: () => scheduler?.hold() });
 }
 
@@ -85,7 +99,7 @@ function healthOf(ground: Ground, scheduler: Scheduler | null): ReturnType<typeo
   const { store, clock } = ground;
   return createHealthReporter({
     ...ground,
-    version: String(JSON.parse(readFileSync(PACKAGE, 'utf8')).version),
+    version: version(),
     ...(scheduler && { schedulerHealthy: () => scheduler.healthy() }),
     fleetIsLed: async () => scheduler?.leads() || isHeld(store.vital, LEADER_LEASE, clock.now()),
   });

@@ -1,4 +1,5 @@
 /** What every part stands on, whatever the role: the store and its clock, the bus, the storage. */
+import type { Tracer } from '@opentelemetry/api';
 import type { Config } from '../config.ts';
 import type { CrashHook } from '../domain/crash-points.ts';
 import type { EventBus } from '../events/bus.ts';
@@ -27,6 +28,8 @@ export interface Ground {
   readonly bus: EventBus;
   readonly storage: BlobStore;
   readonly crashAt: CrashHook;
+  /** Null: nothing is traced. */
+  readonly tracer: Tracer | null;
 }
 
 /**
@@ -37,6 +40,7 @@ export async function openGround(
   config: Config,
   logger: Logger,
   crashAt: CrashHook,
+  tracer: Tracer | null,
   signal?: AbortSignal,
 ): Promise<Ground> {
   const store = await openStore({
@@ -61,6 +65,7 @@ export async function openGround(
       bus: createBus(config, parts),
       storage: createStorage({ config, clock, guard, logger }),
       crashAt,
+      tracer,
     };
   } catch (error) {
     await store.stop();

@@ -8,8 +8,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { createApp } from '../../src/app.ts';
 import { type Config, parseConfig } from '../../src/config.ts';
+import { neverCrash } from '../../src/domain/crash-points.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/simulator/simulator.ts';
+import type { Tracing } from '../../src/tracing/tracing.ts';
 import { eventually } from './eventually.ts';
 import { TestClient } from './graphql-client.ts';
 
@@ -17,6 +19,8 @@ export interface GatewayOptions {
   /** One simulated instance for each; default one. */
   readonly instances?: readonly SimulatorOptions[];
   readonly config?: Partial<Config>;
+  /** Where the spans go, anew for each start; default: as the configuration says. */
+  readonly tracing?: () => Tracing;
 }
 
 export interface RunningGateway {
@@ -65,13 +69,17 @@ export function sharedGateway(options: GatewayOptions = {}): () => RunningGatewa
   };
 }
 
-async function launch({ instances: wanted = [{}], config = {} }: GatewayOptions): Promise<RunningGateway> {
+async function launch({
+  instances: wanted = [{}],
+  config = {},
+  tracing,
+}: GatewayOptions): Promise<RunningGateway> {
   const dataDir = await mkdtemp(join(tmpdir(), 'comfyfleet-app-'));
   const instances = await Promise.all(wanted.map((options) => startSimulator(options)));
   const comfyuiInstances = instances.map(({ url }, index) => ({ name: `gpu${index + 1}`, url, capacity: 1 }));
   const begin = async (port: number) => {
     const settings = { ...parseConfig({}), ...QUICK, comfyuiInstances, dataDir, ...config, port };
-    const started = await createApp(settings, createLogger(logLevel()));
+    const started = await createApp(settings, createLogger(logLevel()), neverCrash, undefined, tracing?.());
     await started.start();
     return started;
   };

@@ -65,7 +65,7 @@ function composeCommands(): string[] {
     code.replaceAll('\n', ' '),
   );
   return [...inSentences, ...blocks.flatMap((block) => block.split('\n'))].flatMap((line) =>
-    [...line.matchAll(/docker compose ([^`&|;#]+)/g)].map(([, command = '']) => command),
+    [...line.matchAll(/docker compose (?:--profile \w+ )?([^`&|;#]+)/g)].map(([, command = '']) => command),
   );
 }
 

@@ -51,7 +51,7 @@ describe.each(ENGINES)('the folder on %s', (engine) => {
 
   it('adds up what the facts say, in pieces, and leaves none', async () => {
     await fc.assert(
-      fc.asyncProperty(anyFacts(NOW, 250), async (facts) => {
+      fc.asyncProperty(anyFacts(NOW, 450), async (facts) => {
         const { store, folderOn, note } = await open();
         await note(...facts);
         await folderOn(store).round();
@@ -118,10 +118,10 @@ describe.each(ENGINES)('the folder on %s', (engine) => {
 
   it('counts each fact once when it dies just before or after a commit', async () => {
     const { store, folderOn, note } = await open();
-    await note(...Array.from({ length: 250 }, () => submitted));
+    await note(...Array.from({ length: 500 }, () => submitted));
     for (const [point, left] of [
-      ['fold:before-commit', 250],
-      ['fold:after-commit', 150],
+      ['fold:before-commit', 500],
+      ['fold:after-commit', 300],
     ] as const) {
       const crashAt: FolderOptions['crashAt'] = (here) => {
         if (here === point) throw new Error('died');
@@ -130,7 +130,7 @@ describe.each(ENGINES)('the folder on %s', (engine) => {
       expect(await waitingFacts(store.db, 1000)).toBe(left);
     }
     await folderOn(store).round();
-    expect(await countOf(store)).toBe(250);
+    expect(await countOf(store)).toBe(500);
   });
 
   it('counts each fact once when several fold at the same time while more comes', async () => {
@@ -196,7 +196,7 @@ describe.each(ENGINES)('the folder on %s', (engine) => {
   it('does not say that it is further than what still waits', async () => {
     const { store, clock, note, folderOn } = await open();
     const old = { ...submitted, at: NOW - 3_600_000 };
-    await note(...Array.from({ length: 150 }, () => old));
+    await note(...Array.from({ length: 250 }, () => old));
     const crashAt: FolderOptions['crashAt'] = (here) => {
       if (here === 'fold:after-commit') throw new Error('died');
     };

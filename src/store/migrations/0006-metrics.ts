@@ -49,6 +49,7 @@ async function createRollups(db: Kysely<unknown>): Promise<void> {
     .addColumn('bins', 'text', (c) => c.notNull())
     .addPrimaryKeyConstraint('metric_rollups_pk', ['series_id', 'width_ms', 'bucket'])
     .execute();
+  await sql`create index metric_rollups_of_age on metric_rollups (width_ms, bucket)`.execute(db);
 }
 
 export const metrics: Migration = {

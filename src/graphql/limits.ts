@@ -19,6 +19,9 @@ const MAX_COST = 25_000;
 /** What a list is taken to hold when its size is a variable, and when none is given. */
 const LARGEST_PAGE = 100;
 const DEFAULT_PAGE = 20;
+/** Each of these reads thousands of rows and answers with as many, whatever is selected of it. */
+const FIGURES = new Set(['metrics', 'metricRows', 'metricSeries', 'usage']);
+const COST_OF_FIGURES = 3000;
 
 interface Weight {
   readonly depth: number;
@@ -80,7 +83,7 @@ class Weigher {
     return {
       depth: inner.depth + 1,
       aliases: inner.aliases + aliases,
-      cost: 1 + inner.cost * sizeOf(node),
+      cost: (FIGURES.has(node.name.value) ? COST_OF_FIGURES : 1) + inner.cost * sizeOf(node),
     };
   }
 

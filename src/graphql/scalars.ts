@@ -1,5 +1,12 @@
 /** The scalars of the schema. Times leave as RFC 3339 text from the epoch milliseconds of our rows. */
-import { GraphQLError, Kind, type ValueNode, valueFromASTUntyped } from 'graphql';
+import {
+  type FloatValueNode,
+  GraphQLError,
+  type IntValueNode,
+  Kind,
+  type ValueNode,
+  valueFromASTUntyped,
+} from 'graphql';
 import { isObject, type JsonObject } from '../lib/json.ts';
 import type { Builder } from './builder.ts';
 import { IncomingFile } from './incoming-file.ts';
@@ -44,12 +51,19 @@ export function addScalars(builder: Builder): void {
     serialize: (input: TimeInput) => timeInputText(input),
     parseValue: (value) => timeInput(value),
     parseLiteral: (node) =>
-      timeInput(node.kind === Kind.INT ? Number(node.value) : node.kind === Kind.STRING ? node.value : null),
+      timeInput(isNumber(node) ? Number(node.value) : node.kind === Kind.STRING ? node.value : null),
   });
 }
 
+function isNumber(node: ValueNode): node is IntValueNode | FloatValueNode {
+  return node.kind === Kind.INT || node.kind === Kind.FLOAT;
+}
+
 function timeInput(value: unknown): TimeInput {
-  return parseTimeInput(value) ?? refuse('a TimeInput is RFC 3339, epoch milliseconds, "now" or "now-6h"');
+  return (
+    parseTimeInput(value) ??
+    refuse('a TimeInput is RFC 3339, epoch milliseconds, "now" or "now-6h" (ms, s, m, h, d, w)')
+  );
 }
 
 function jsonObject(value: unknown): JsonObject {

@@ -14,6 +14,7 @@ import { addJobFilter } from './job-filter.ts';
 import { addJobMutations } from './job-mutations.ts';
 import { addJobParts } from './job-parts.ts';
 import { addJobQueries } from './job-queries.ts';
+import { addMetric } from './metric.ts';
 import { addModel } from './model.ts';
 import { addNodes, type NodeFinder } from './nodes.ts';
 import { addOutputs, OUTPUT_TYPES } from './output.ts';
@@ -54,6 +55,7 @@ export function buildSchema({
   addHealth(builder, refs);
   addFleetMetrics(builder, refs);
   addUsage(builder);
+  addMetric(builder, refs);
   addJobEvents(builder, refs);
   const JobFilter = addJobFilter(builder, refs);
   addJobQueries(builder, refs, JobFilter);

@@ -14,7 +14,7 @@ export function parseTimeInput(value: unknown): TimeInput | null {
   if (typeof value === 'number') return absolute(value);
   if (typeof value !== 'string') return null;
   const text = value.trim();
-  if (/^-?\d+$/.test(text)) return absolute(Number(text));
+  if (/^-?\d+(\.0+)?$/.test(text)) return absolute(Number(text));
   const relative = /^now(?:-(\d{1,9})(ms|[smhdw]))?$/.exec(text);
   if (relative) {
     const unit = (relative[2] ?? 'ms') as keyof typeof UNIT_MS;

@@ -1,7 +1,7 @@
 /**
  * What /health and `health` say. CRITICAL: no job can make progress (store down, event bus stopped, no process
  * that leads the fleet, or every instance down or put aside). DEGRADED: work goes on but something is wrong, an empty fleet
- * included, because jobs are accepted and wait.
+ * included, because jobs are accepted and wait; so are figures that stand still.
  */
 import type { Instance } from '../domain/instance.ts';
 import type { EventBus } from '../events/bus.ts';
@@ -11,6 +11,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { listInstances } from '../store/instances.ts';
 import { queueCounts } from '../store/jobs.ts';
+import { persistedAt } from '../store/metric-progress.ts';
 import type { Store } from '../store/open.ts';
 import { findSetting } from '../store/settings.ts';
 
@@ -51,6 +52,8 @@ export interface HealthParts {
 const LOW_SPACE_BYTES = 512 * 1024 * 1024;
 /** A store that answers may be gone, or busy, a moment later. Longer than a query waits for a connection. */
 const ROWS_WITHIN_MS = 6000;
+/** Whoever leads brings the figures up to date every second, and says so every ten. */
+const STALE_FIGURES_MS = 60_000;
 
 /** A function that makes the report anew. It never throws. */
 export function createHealthReporter(parts: HealthParts): () => Promise<HealthReport> {
@@ -69,16 +72,17 @@ export function createHealthReporter(parts: HealthParts): () => Promise<HealthRe
       check('bus', parts.bus.healthy(), 'the event bus does not run'),
     ];
     const space = await spaceCheck(parts.storage);
+    const figures = rows && led === true ? [figuresCheck(parts, rows.persistedAt)] : [];
     const instances = rows?.instances ?? [];
     const fleet = fleetCheck(instances, rows?.isPanic === true);
     return {
-      status: verdict(core, [space, fleet], instances),
+      status: verdict(core, [space, fleet, ...figures], instances),
       version: parts.version,
       uptimeMs: parts.uptimeMs(),
       instancesTotal: instances.length,
       instancesHealthy: instances.filter(({ health }) => health === 'HEALTHY').length,
       activeJobs: rows?.active ?? 0,
-      checks: [...core, space, fleet, ...instances.map(instanceCheck)],
+      checks: [...core, space, ...figures, fleet, ...instances.map(instanceCheck)],
     };
   };
 }
@@ -88,13 +92,16 @@ interface Rows {
   readonly active: number;
   /** Whoever leads says that much fails on most instances. */
   readonly isPanic: boolean;
+  /** Up to when everything is in the figures. */
+  readonly persistedAt: number | null;
 }
 
 async function readRows(store: Store): Promise<Rows> {
   const instances = await listInstances(store.db);
   const counts = await queueCounts(store.db);
   const isPanic = (await findSetting(store.db, PANIC_SETTING)) !== null;
-  return { instances, active: counts.pending + counts.processing, isPanic };
+  const active = counts.pending + counts.processing;
+  return { instances, active, isPanic, persistedAt: await persistedAt(store.db) };
 }
 
 function verdict(
@@ -141,6 +148,14 @@ async function spaceCheck(storage: BlobStore): Promise<HealthCheck> {
   if (free === undefined) return check('storage', false, 'the storage does not answer');
   if (free === null) return { name: 'storage', ok: true, message: null };
   return { name: 'storage', ok: free >= LOW_SPACE_BYTES, message: `${free} bytes free` };
+}
+
+/** A gateway that starts is given time to catch up with what happened before. */
+function figuresCheck({ clock, uptimeMs }: HealthParts, upTo: number | null): HealthCheck {
+  const stale = Math.min(uptimeMs(), clock.now() - (upTo ?? 0));
+  const seconds = Math.round(stale / 1000);
+  const problem = `for ${seconds} s nothing came into the figures (metrics, usage, /metrics), which is noted and will be made up for: read "figures" in the log of the process that leads, and restart it if it says nothing`;
+  return check('metrics', stale <= STALE_FIGURES_MS, problem);
 }
 
 function fleetCheck(instances: readonly Instance[], isPanic: boolean): HealthCheck {

@@ -13,7 +13,7 @@ export function addHealth(builder: Builder, refs: Refs): void {
     description: 'One thing that was looked at.',
     fields: (t) => ({
       name: t.exposeString('name', {
-        description: 'scheduler, store, bus, storage, instances, or "instance" and its name.',
+        description: 'scheduler, store, bus, storage, metrics, instances, or "instance" and its name.',
       }),
       ok: t.exposeBoolean('ok', { description: 'It is well.' }),
       message: t.exposeString('message', { nullable: true, description: 'What was found.' }),

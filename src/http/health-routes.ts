@@ -1,11 +1,14 @@
 /** For monitors and orchestrators: /health and /status say how it is, /live that it runs, /ready that it can be sent work. */
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import type { HealthReport } from '../graphql/health-report.ts';
+import type { HealthReport, HealthStatus } from '../graphql/health-report.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../store/open.ts';
+import { StatusLines } from './status-line.ts';
 
 export interface HealthSources {
   readonly health: () => Promise<HealthReport>;
   readonly store: Pick<Store, 'healthy'>;
+  readonly clock: Clock;
   /** In a process that schedules only: it leads the fleet, else it stands by. */
   readonly leads?: () => boolean;
 }
@@ -15,19 +18,17 @@ export function addHealthRoutes(
   services: HealthSources,
   stopping: () => boolean,
 ): void {
+  const statusLines = new StatusLines(services);
   app.addHook('onSend', async (request, reply) => {
     if (/^\/(health|status|live|ready)\b/.test(request.url)) reply.header('cache-control', 'no-store');
   });
   app.get('/health', async (_request, reply) => {
     const report = await services.health();
-    return reply.code(statusOf(report)).send(report);
+    return reply.code(codeOf(report.status)).send(report);
   });
   app.get('/status', async (_request, reply) => {
-    const report = await services.health();
-    return reply
-      .code(statusOf(report))
-      .type('text/plain; charset=utf-8')
-      .send(`${lineOf(report)}\n`);
+    const { status, line } = await statusLines.now();
+    return reply.code(codeOf(status)).type('text/plain; charset=utf-8').send(`${line}\n`);
   });
   app.get('/live', async (_request, reply) => reply.send({ live: true }));
   app.get('/ready', async (_request, reply) => {
@@ -42,12 +43,6 @@ function notReady(reply: FastifyReply, reason: string): FastifyReply {
   return reply.code(503).send({ ready: false, reason });
 }
 
-function statusOf({ status }: HealthReport): number {
+function codeOf(status: HealthStatus): number {
   return status === 'HEALTHY' ? 200 : 503;
-}
-
-function lineOf(report: HealthReport): string {
-  const { status, instancesHealthy, instancesTotal, activeJobs, uptimeMs, version } = report;
-  const seconds = Math.floor(uptimeMs / 1000);
-  return `${status} instances ${instancesHealthy}/${instancesTotal} jobs ${activeJobs} up ${seconds}s version ${version}`;
 }

@@ -4,6 +4,7 @@ import { PANIC_SETTING } from '../../src/fleet/panic.ts';
 import { createHealthReporter, type HealthParts } from '../../src/graphql/health-report.ts';
 import type { BlobStore } from '../../src/storage/blob-store.ts';
 import { type HealthPatch, saveHealth, upsertConfigured } from '../../src/store/instances.ts';
+import { savePersistedAt } from '../../src/store/metric-progress.ts';
 import type { Store } from '../../src/store/open.ts';
 import { saveSetting } from '../../src/store/settings.ts';
 import { eventually } from '../support/eventually.ts';
@@ -22,7 +23,7 @@ async function reporter(parts: Asked, before: (store: Store) => Promise<void> = 
   const clock = new VirtualClock();
   const uptimeMs = (): number => clock.monotonic();
   const ground = { store: temp.store, bus, storage, clock, uptimeMs, version: '0' };
-  return { clock, report: createHealthReporter({ ...ground, ...parts }) };
+  return { clock, store: temp.store, report: createHealthReporter({ ...ground, ...parts }) };
 }
 
 async function schedulerCheck(parts: Asked) {
@@ -140,5 +141,49 @@ describe('the health of the fleet', () => {
       await saveSetting(store.db, PANIC_SETTING, null);
     });
     expect(over.status).toBe('HEALTHY');
+  });
+});
+
+describe('the health of the figures', () => {
+  const MINUTE = 60_000;
+
+  /** Of a gateway that has been up for so long; `persistedAt`: ms before that moment. */
+  async function figuresCheck(upMs: number, persistedMs: number | null, parts: Asked = {}) {
+    const asked = { fleetIsLed: async () => true, ...parts };
+    const { report, clock, store } = await reporter(asked);
+    await clock.advance(upMs);
+    if (persistedMs !== null) await savePersistedAt(store.db, clock.now() - persistedMs);
+    const { checks } = await report();
+    return checks.find(({ name }) => name === 'metrics');
+  }
+
+  it('is well while they are at most a minute old, and ill after that, saying what to do', async () => {
+    expect(await figuresCheck(10 * MINUTE, MINUTE)).toEqual({ name: 'metrics', ok: true, message: null });
+    const stale = await figuresCheck(10 * MINUTE, 2 * MINUTE);
+    expect(stale?.ok).toBe(false);
+    expect(stale?.message).toMatch(/^for 120 s nothing came .* log of the process that leads/);
+    expect((await figuresCheck(10 * MINUTE, null))?.ok).toBe(false);
+  });
+
+  it('is given a minute after the start, whatever is left from before', async () => {
+    expect((await figuresCheck(MINUTE, 5 * 24 * 60 * MINUTE))?.ok).toBe(true);
+    expect((await figuresCheck(0, null))?.ok).toBe(true);
+  });
+
+  it('is no matter where nobody leads or nobody knows, since that is said already', async () => {
+    expect(await figuresCheck(10 * MINUTE, null, { fleetIsLed: async () => false })).toBeUndefined();
+    const unknown = { fleetIsLed: () => Promise.reject(new Error('away')) };
+    expect(await figuresCheck(10 * MINUTE, null, unknown)).toBeUndefined();
+  });
+
+  it('makes the whole degraded, not critical: jobs go on', async () => {
+    const well: HealthPatch = { health: 'HEALTHY', breaker: 'CLOSED', lastError: null };
+    const { report, clock } = await reporter({ fleetIsLed: async () => true }, async ({ db }) => {
+      await upsertConfigured(db, { id: 'gpu', name: 'gpu', url: 'http://gpu', capacity: 1 }, 1);
+      await saveHealth(db, 'gpu', well, 1);
+    });
+    expect((await report()).status).toBe('HEALTHY');
+    await clock.advance(2 * MINUTE);
+    expect((await report()).status).toBe('DEGRADED');
   });
 });

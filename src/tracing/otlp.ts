@@ -33,6 +33,11 @@ const SPAN_LIMITS = {
   attributePerLinkCountLimit: 16,
 };
 
+/** An enum of a package that is not ours to import. */
+type Compression = NonNullable<
+  NonNullable<ConstructorParameters<typeof OTLPTraceExporter>[0]>['compression']
+>;
+
 /** `headers` are name=value pairs, percent-encoded. */
 export function createExporter(endpoint: string, headers: readonly string[]): SpanExporter {
   const pairs = headers.map((pair) => {
@@ -44,6 +49,7 @@ export function createExporter(endpoint: string, headers: readonly string[]): Sp
     headers: Object.fromEntries(pairs),
     timeoutMillis: EXPORT_TIMEOUT_MS,
     concurrencyLimit: 4,
+    compression: 'none' as Compression,
     httpAgentOptions: { keepAlive: true },
   });
 }

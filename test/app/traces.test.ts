@@ -1,9 +1,12 @@
 /** One trace from a client's request to the collected outputs of the job that it submitted, over retries, restarts and leaders. */
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
 import { createClient } from 'graphql-ws';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { rawId } from '../../src/graphql/global-id.ts';
 import type { JsonObject } from '../../src/lib/json.ts';
@@ -14,6 +17,7 @@ import { sleepGraph } from '../support/graphs.ts';
 import { act, ended, jobThat, submission, submitGraph, uploaded } from '../support/jobs.ts';
 import { type GatewayOptions, type RunningGateway, startGateway } from '../support/running-gateway.ts';
 import { endOf, SpanRecord, startOf } from '../support/span-record.ts';
+import { createTestDatabase } from '../support/test-database.ts';
 
 const PICTURE = new URL('../../assets/orange.png', import.meta.url);
 let salt = 0;
@@ -252,6 +256,33 @@ describe('a job that is traced', () => {
     const collected = named(spans.ofTrace(traceId), 'outputs.collect');
     expect(collected.parentSpanContext?.spanId).toBe(after?.spanContext().spanId);
   });
+
+  it('goes on in the same trace under the next leader', async () => {
+    const database = await createTestDatabase();
+    onTestFinished(() => database.drop());
+    const files = await mkdtemp(join(tmpdir(), 'comfyfleet-traces-'));
+    onTestFinished(() => rm(files, { recursive: true, force: true }));
+    const config = { databaseUrl: database.url, storageUrl: pathToFileURL(files).href };
+    const { gateway: first, spans } = await traced({ config });
+    const comfyuiInstances = first.instances.map(({ url }) => ({ name: 'gpu1', url, capacity: 1 }));
+    const second = await startGateway({ config: { ...config, comfyuiInstances }, tracing: spans.open });
+    const { traceId, traceparent } = clientTrace();
+    const id = await submit(second, traceparent, sleepGraph({ seconds: 1.5, steps: 15, salt: ++salt }));
+    await jobThat(first.client, id, ({ progress }) => progress.fraction > 0);
+    await first.halt();
+    expect(await ended(second.client, id)).toMatchObject({ status: 'COMPLETED', attempts: [{ number: 1 }] });
+    const attempts = await spans.named(traceId, 'attempt', 2);
+    const told = attempts.map(({ attributes }) => [
+      attributes['comfyfleet.attempt.adopted'],
+      attributes['comfyfleet.attempt.outcome'],
+    ]);
+    expect(told).toEqual([
+      [false, 'let-go'],
+      [true, 'succeeded'],
+    ]);
+    const [request] = await spans.named(traceId, 'graphql mutation submitJob');
+    for (const one of attempts) expect(one.parentSpanContext?.spanId).toBe(request?.spanContext().spanId);
+  }, 60_000);
 
   it('that is retried gets a new trace, with a link to the old one', async () => {
     const { gateway, spans } = await traced();

@@ -14,7 +14,7 @@ import { Gateway } from './app/gateway.ts';
 import { type Ground, openGround } from './app/ground.ts';
 import type { Config } from './config.ts';
 import { neverCrash } from './domain/crash-points.ts';
-import { createFleet } from './fleet/fleet.ts';
+import { createFleet, type Fleet } from './fleet/fleet.ts';
 import { createHealthReporter } from './graphql/health-report.ts';
 import { createHealthServer } from './http/health-server.ts';
 import { createRecorder } from './jobs/recorder.ts';
@@ -23,6 +23,7 @@ import { systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { type Service, together } from './lib/service.ts';
 import { createFigures } from './metrics/figures.ts';
+import { Exposition } from './metrics/prometheus/exposition.ts';
 import { createScheduler, type Scheduler } from './scheduler/scheduler.ts';
 import { isHeld, LEADER_LEASE } from './store/leases.ts';
 import { openTracing } from './tracing/open-tracing.ts';
@@ -71,28 +72,35 @@ interface Parts {
 }
 
 async function compose(ground: Ground, { workflows, limits, spans }: Parts): Promise<App> {
-  const { config, store, clock, bus, storage } = ground;
+  const { config, store, clock, bus, storage, processFigures } = ground;
   const recorder = createRecorder(ground);
   const { limitsOf } = limits;
   const wall = (): number => systemClock.now();
   const scheduler =
     config.role === 'api'
       ? null
-      : createScheduler({ ...ground, recorder, fleet: createFleet(ground), limitsOf, wall });
+      : createScheduler({ ...ground, recorder, fleet: fleetOf(ground), limitsOf, wall });
   const { jobRetentionMs: retentionMs, cleanupIntervalMs: intervalMs } = config;
   const leads = (): boolean => scheduler?.leads() ?? false;
   const retention = createRetention({ ...ground, recorder, retentionMs, intervalMs, mayRun: leads });
   const figures = createFigures({ ...ground, retentionMs: config.metricsRetentionMs, mayRun: leads });
   const health = healthOf(ground, scheduler);
+  const exposition = config.prometheus
+    ? new Exposition({ ...ground, figures: processFigures, leads: scheduler ? leads : undefined })
+    : null;
   const door =
     config.role === 'scheduler'
-      ? createHealthServer({ ...ground, health, leads })
-      : await createApi(ground, { recorder, retention, health, workflows, limitsOf });
+      ? createHealthServer({ ...ground, health, leads, exposition, observer: processFigures })
+      : await createApi(ground, { recorder, retention, health, workflows, limitsOf, exposition });
   // retention may be waiting for a slow bucket, and a successor for the lease
   const ofScheduler: Service[] = scheduler ? [together([scheduler, retention, figures])] : [];
   limits.onChange(() => scheduler?.wake());
   const services = [spans, store, clock, bus, storage, limits, ...ofScheduler, door];
   return new Gateway({ config, clock, services, door, hold: () => scheduler?.hold() });
+}
+
+function fleetOf(ground: Ground): Fleet {
+  return createFleet({ ...ground, onRequest: ground.processFigures.onComfyRequest });
 }
 
 function healthOf(ground: Ground, scheduler: Scheduler | null): ReturnType<typeof createHealthReporter> {

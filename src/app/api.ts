@@ -10,6 +10,7 @@ import type { Retention } from '../jobs/retention.ts';
 import { createSubmitter } from '../jobs/submit.ts';
 import { createUploads } from '../jobs/uploads.ts';
 import { createWaiter } from '../jobs/waiter.ts';
+import type { Exposition } from '../metrics/prometheus/exposition.ts';
 import { signingKey, UrlSigner } from '../storage/signed-url.ts';
 import type { Store } from '../store/open.ts';
 import { settingOrCreate } from '../store/settings.ts';
@@ -22,18 +23,21 @@ export interface ApiParts {
   readonly health: () => Promise<HealthReport>;
   readonly workflows: WorkflowRegistry;
   readonly limitsOf: LimitsOf;
+  readonly exposition: Exposition | null;
 }
 
 /** @throws when the workflows do not fit the schema. */
 export async function createApi(ground: Ground, parts: ApiParts): Promise<HttpServer> {
-  const { config, store } = ground;
+  const { config, store, processFigures: observer } = ground;
   const { recorder, limitsOf } = parts;
   const workflows = () => parts.workflows;
   const { maxUploadBytes, maxUploadPixels } = config;
-  const uploads = createUploads({ ...ground, limits: { maxUploadBytes, maxUploadPixels } });
+  const limits = { maxUploadBytes, maxUploadPixels };
+  const uploads = createUploads({ ...ground, limits, onReceived: observer.onUpload });
   return createHttpServer({
     ...ground,
     ...parts,
+    observer,
     workflows,
     uploads,
     submitter: createSubmitter({ ...ground, recorder, uploads, workflows, limitsOf }),

@@ -7,6 +7,7 @@ import { createBus } from '../events/create-bus.ts';
 import { systemClock } from '../lib/clock.ts';
 import { createIds } from '../lib/ids.ts';
 import type { Logger } from '../lib/logger.ts';
+import { ProcessFigures } from '../metrics/prometheus/process-figures.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { createStorage } from '../storage/create-storage.ts';
 import { MemoryBlobGuard } from '../storage/memory-blob-guard.ts';
@@ -28,6 +29,8 @@ export interface Ground {
   readonly bus: EventBus;
   readonly storage: BlobStore;
   readonly crashAt: CrashHook;
+  /** What this process counts of itself. */
+  readonly processFigures: ProcessFigures;
   /** Null: nothing is traced. */
   readonly tracer: Tracer | null;
 }
@@ -58,13 +61,16 @@ export async function openGround(
     const parts = { logger, clock, ids: createIds(clock), random: Math.random, uptimeMs };
     const guard = isPostgres(store.db) ? new SqlBlobGuard({ ...parts, store }) : new MemoryBlobGuard();
     warnOfLonelyParts(config, logger);
+    const processFigures = new ProcessFigures();
+    const { onDropped } = processFigures;
     return {
       ...parts,
       config,
       store,
-      bus: createBus(config, parts),
+      bus: createBus(config, { ...parts, onDropped }),
       storage: createStorage({ config, clock, guard, logger }),
       crashAt,
+      processFigures,
       tracer,
     };
   } catch (error) {

@@ -1,13 +1,16 @@
-/** The only door of a process that serves no clients: how it is, for monitors and orchestrators. */
+/** The only door of a process that serves no clients: how it is, for monitors and orchestrators; figures, for Prometheus. */
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Config } from '../config.ts';
 import type { HealthReport } from '../graphql/health-report.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
+import type { Exposition } from '../metrics/prometheus/exposition.ts';
 import type { Store } from '../store/open.ts';
 import { trustOf } from './forwarded.ts';
 import { addHealthRoutes } from './health-routes.ts';
+import { addMetricsRoute } from './metrics-route.ts';
+import { observeRequests, type RequestObserver } from './observer.ts';
 import { requestIdOf } from './request-info.ts';
 import { RequestLog } from './request-log.ts';
 
@@ -20,6 +23,9 @@ export interface HealthServerParts {
   readonly health: () => Promise<HealthReport>;
   /** It leads the fleet, else it stands by. */
   readonly leads: () => boolean;
+  readonly observer?: RequestObserver;
+  /** What /metrics answers; null: nothing is served there. */
+  readonly exposition?: Exposition | null;
   readonly logger: Logger;
 }
 
@@ -54,7 +60,9 @@ class FastifyHealthServer implements HealthServer {
     this.#app.setNotFoundHandler((_request, reply) =>
       reply.code(404).send({ code: 'NOT_FOUND', message: 'this process serves its health only' }),
     );
+    if (parts.observer) observeRequests(this.#app, parts.observer);
     addHealthRoutes(this.#app, parts, () => this.#draining);
+    addMetricsRoute(this.#app, parts.exposition ?? null);
   }
 
   get url(): string {

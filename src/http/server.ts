@@ -20,6 +20,8 @@ import { GraphiqlPage } from './graphiql.ts';
 import { addGraphqlRoute } from './graphql-route.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { CONNECTION_LIMITS, type ConnectionLimits } from './limits.ts';
+import { addMetricsRoute } from './metrics-route.ts';
+import { observeRequests } from './observer.ts';
 import type { HttpParts } from './parts.ts';
 import { useRequestBodies } from './request-bodies.ts';
 import { allowedOrigins, requestIdOf } from './request-info.ts';
@@ -193,6 +195,7 @@ class FastifyServer implements HttpServer {
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('*', (_request, _body, done) => done(null));
     this.#requests.addTo(app);
+    if (services.observer) observeRequests(app, services.observer);
     app.addHook('onRequest', async (_request, reply) => {
       // a proxy keeps its connections: none of them may be in use again when they are closed
       if (this.#draining) reply.header('connection', 'close');
@@ -220,6 +223,7 @@ class FastifyServer implements HttpServer {
     });
     addCors(app, services.config.corsOrigins);
     addHealthRoutes(app, services, () => this.#draining);
+    addMetricsRoute(app, services.exposition ?? null);
     addFileRoutes(app, services);
     const page = services.config.graphiql ? new GraphiqlPage() : null;
     addGraphqlRoute(app, services, { engine: this.#engine, requests: this.#requests, page });

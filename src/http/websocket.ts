@@ -118,7 +118,9 @@ export class WebSocketTransport {
     this.#sockets.handleUpgrade(request, socket, head, (accepted) => {
       // ws itself closes the socket with the fitting code
       accepted.on('error', (error) => log.debug({ err: error }, 'socket failed'));
+      this.#parts.observer?.onSocket(1);
       accepted.once('close', (code) => {
+        this.#parts.observer?.onSocket(-1);
         const ms = Math.round(this.#clock.monotonic() - since);
         log.info({ ms, code, ...bytesOver(socket as Socket) }, 'socket closed');
       });

@@ -23,6 +23,8 @@ export interface UploadsOptions {
   readonly ids: () => string;
   readonly limits: { readonly maxUploadBytes: number; readonly maxUploadPixels: number };
   readonly crashAt?: CrashHook | undefined;
+  /** A picture came in; told for figures. */
+  readonly onReceived?: ((bytes: number) => void) | undefined;
 }
 
 /** Bytes in storage that no row names yet. Exactly one of `keep` and `drop` must be called. */
@@ -79,7 +81,10 @@ class StreamedUploads implements Uploads {
         if (wasCutForItsSize(error)) return { stored: false, reason: 'too-large' } as const;
         throw error;
       });
-    if (put.stored) return { kind: 'received', file: this.#received(viewer, file, put) };
+    if (put.stored) {
+      this.#options.onReceived?.(put.bytes);
+      return { kind: 'received', file: this.#received(viewer, file, put) };
+    }
     if (put.reason === 'rejected') return put.rejection;
     if (put.reason === 'too-large') return { kind: 'too-large', maxBytes: limits.maxUploadBytes };
     return { kind: 'storage-unavailable' };

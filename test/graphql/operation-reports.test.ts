@@ -16,6 +16,8 @@ beforeAll(async () => {
       observer: {
         onOperation: (report) => void reports.push(report),
         onStream: (field, by) => void streams.push([field, by]),
+        onRequest: () => undefined,
+        onSocket: () => undefined,
       },
     },
   );

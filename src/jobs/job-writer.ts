@@ -1,18 +1,19 @@
 /** The part of the recorder that ends a waiting or running job from outside, and deletes an ended one. */
 import { fault } from '../domain/fault.ts';
 import type { Job } from '../domain/job.ts';
-import { ENDED_JOB_STATUSES, jobStatusesBefore } from '../domain/job-states.ts';
+import { jobStatusesBefore } from '../domain/job-states.ts';
 import type { Viewer } from '../domain/viewer.ts';
-import { type BlobName, noteDropped, withBlobs } from '../store/blobs.ts';
+import type { BlobName } from '../store/blobs.ts';
 import { findJob } from '../store/jobs.ts';
 import { noteFacts } from '../store/metric-outbox.ts';
 import { blockedReasons } from '../store/needs.ts';
 import type { Db } from '../store/open.ts';
 import { faultToColumns } from '../store/rows.ts';
-import { type Scope, visibleTo } from '../store/viewer-scope.ts';
+import type { Scope } from '../store/viewer-scope.ts';
 import type { Announcer } from './announce.ts';
 import { endedFact } from './facts.ts';
-import { changeJob, committed, guarded, type RecorderParts, refuse } from './job-writes.ts';
+import { changeJob, committed, guarded, type How, type RecorderParts, refuse } from './job-writes.ts';
+import { type RemovedJobs, removeJobs } from './remove-jobs.ts';
 
 export type CancelResult =
   | { readonly kind: 'canceled' | 'already'; readonly job: Job }
@@ -36,10 +37,17 @@ export interface JobWriter {
   expire(jobId: string, reason?: string | null): Promise<Job | null>;
   /** Deletes an ended job with all its rows; its files go when nothing else names them (see retention.ts). */
   remove(scope: Scope, jobId: string): Promise<RemoveResult>;
+  /** The same of several at once, as far as they have ended and nobody else is at it: how many went. */
+  removeSeveral(scope: Scope, jobIds: readonly string[], how: How): Promise<number>;
 }
 
 export function createJobWriter(parts: RecorderParts, announcer: Announcer): JobWriter {
   const { store, clock, ids } = parts;
+  const removeAll = async (scope: Scope, jobIds: readonly string[], how?: How): Promise<RemovedJobs> => {
+    const removed = await committed(parts, 'remove', (tx) => removeJobs(tx, scope, jobIds), how);
+    for (const job of removed.jobs) announcer.deleted(job, clock.now());
+    return removed;
+  };
   return {
     async cancel(viewer, jobId) {
       const now = clock.now();
@@ -64,13 +72,15 @@ export function createJobWriter(parts: RecorderParts, announcer: Announcer): Job
       return job;
     },
     async remove(scope, jobId) {
-      const removed = await guarded(parts, 'remove', (tx) => remove(tx, scope, jobId));
-      if (removed) {
-        announcer.deleted(removed.job, clock.now());
-        return { kind: 'removed', blobs: removed.blobs };
-      }
+      const { jobs, blobs } = await removeAll(scope, [jobId]);
+      if (jobs.length > 0) return { kind: 'removed', blobs };
       const job = await findJob(store.db, scope, jobId);
       return job ? { kind: 'active', job } : { kind: 'not-found' };
+    },
+    async removeSeveral(scope, jobIds, how) {
+      if (jobIds.length === 0) return 0;
+      const { jobs } = await removeAll(scope, jobIds, how);
+      return jobs.length;
     },
   };
 }
@@ -127,38 +137,4 @@ async function expire(
   if (!job) refuse();
   await noteFacts(tx, ids, [endedFact(job)]);
   return job;
-}
-
-/** Its idempotency key stays for its 24 hours: the same request again must not run a second time unnoticed. */
-async function remove(
-  tx: Db,
-  scope: Scope,
-  jobId: string,
-): Promise<{ job: { id: string; tenant: string; seq: number }; blobs: BlobName[] }> {
-  const job = await tx
-    .deleteFrom('jobs')
-    .where('id', '=', jobId)
-    .where('status', 'in', ENDED_JOB_STATUSES)
-    .where(visibleTo(scope, 'jobs'))
-    .returning(['id', 'tenant', 'seq'])
-    .executeTakeFirst();
-  if (!job) refuse();
-  const outputs = await tx
-    .deleteFrom('outputs')
-    .where('job_id', '=', jobId)
-    .returning(['tenant', 'sha256'])
-    .execute();
-  const files = await tx
-    .deleteFrom('job_files')
-    .where('job_id', '=', jobId)
-    .returning(['tenant', 'sha256'])
-    .execute();
-  await tx.deleteFrom('job_graphs').where('job_id', '=', jobId).execute();
-  await tx.deleteFrom('job_labels').where('job_id', '=', jobId).execute();
-  await tx.deleteFrom('job_events').where('job_id', '=', jobId).execute();
-  // An open attempt of a canceled job still holds its slot; closeCanceled deletes it.
-  await tx.deleteFrom('attempts').where('job_id', '=', jobId).where('outcome', 'is not', null).execute();
-  const blobs = withBlobs([...outputs, ...files]);
-  await noteDropped(tx, blobs);
-  return { job, blobs };
 }

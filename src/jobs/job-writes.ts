@@ -33,7 +33,8 @@ export function refuse(): never {
 }
 
 export type CommitParts = Pick<RecorderParts, 'store' | 'bus' | 'crashAt'>;
-type How = 'transaction' | 'relaxed' | 'relaxedAlone';
+/** See Store. */
+export type How = 'transaction' | 'relaxed' | 'relaxedAlone';
 
 /**
  * What `work` answers once committed; undone when it rejects. Where the answer to the commit was lost it may stand all the

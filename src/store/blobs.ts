@@ -3,7 +3,7 @@
  * row goes, its blob is noted in `dropped_blobs` in the same transaction, and judged (and removed) later.
  */
 import { sql } from 'kysely';
-import { identityShared } from './engine-sql.ts';
+import { identityShared, lockKey } from './engine-sql.ts';
 import type { Db } from './open.ts';
 import { statement } from './statement.ts';
 
@@ -84,12 +84,15 @@ export async function droppedBlobs(db: Db, limit: number, after?: BlobName): Pro
   return query.execute();
 }
 
-/** It was judged: the file is gone, or a row names it again. */
-export async function forgetDropped(db: Db, blob: BlobName): Promise<void> {
-  await db
+/** They were judged: each file is gone, or a row names it again. */
+export async function forgetDropped(tx: Db, blobs: readonly BlobName[]): Promise<void> {
+  if (blobs.length === 0) return;
+  // two that forget the same ones would else wait for each other
+  await lockKey(tx, 'forget-dropped');
+  const names = blobs.map(({ tenant, sha256 }) => sql`(${tenant}, ${sha256})`);
+  await tx
     .deleteFrom('dropped_blobs')
-    .where('tenant', '=', blob.tenant)
-    .where('sha256', '=', blob.sha256)
+    .where(sql<boolean>`(tenant, sha256) in (values ${sql.join(names)})`)
     .execute();
 }
 

@@ -29,6 +29,19 @@ export function identityShared(tx: Db): RawBuilder<void> {
   return isPostgres(tx) ? sql<void>`for key share` : sql<void>``;
 }
 
+/** For `.modifyEnd(...)` of a select: its rows are held, and those that another transaction holds are left out. */
+export function unlocked(tx: Db): RawBuilder<void> {
+  return isPostgres(tx) ? sql<void>`for update skip locked` : sql<void>``;
+}
+
+/**
+ * Puts away what was committed of late, so that no later commit has all of it to do and holds everybody up. SQLite's log,
+ * that is: Postgres has somebody for it.
+ */
+export async function checkpoint(db: Db): Promise<void> {
+  if (!isPostgres(db)) await sql`pragma wal_checkpoint(passive)`.execute(db);
+}
+
 /**
  * Until the transaction ends no other one gets past the same key; what another did under it is then seen. SQLite runs one
  * transaction at a time anyway.

@@ -276,25 +276,44 @@ export async function queueCounts(db: Db): Promise<QueueCounts> {
   };
 }
 
-/** Ids of ended jobs that ended before `at` (epoch ms), oldest end first. */
+/** Which ended jobs. */
+export interface EndedQuery {
+  /** Those that ended before this moment, epoch ms. */
+  readonly before: number;
+  readonly statuses: readonly JobStatus[];
+  /** Those that come after this one. */
+  readonly after?: EndedJob | undefined;
+}
+
+export interface EndedJob {
+  readonly id: string;
+  readonly finishedAt: number;
+}
+
+/** Ended jobs, oldest end first. */
 export async function endedBefore(
   db: Db,
   scope: Scope,
-  at: number,
-  statuses: readonly JobStatus[],
+  { before, statuses, after }: EndedQuery,
   limit: number,
-): Promise<string[]> {
+): Promise<EndedJob[]> {
   if (statuses.length === 0) return [];
-  const rows = await db
+  let query = db
     .selectFrom('jobs')
     .select('id')
+    .select((eb) => eb.ref('finished_at').$notNull().as('finishedAt'))
     .where('finished_at', 'is not', null)
-    .where('finished_at', '<', at)
+    .where('finished_at', '<', before)
     .where('status', 'in', statuses)
     .where(visibleTo(scope, 'jobs'))
     .orderBy('finished_at')
     .orderBy('id')
-    .limit(limit)
-    .execute();
-  return rows.map((row) => row.id);
+    .limit(limit);
+  if (after) {
+    const { id, finishedAt } = after;
+    query = query
+      .where('finished_at', '>=', finishedAt)
+      .where((eb) => eb.or([eb('finished_at', '>', finishedAt), eb('id', '>', id)]));
+  }
+  return query.execute();
 }

@@ -428,6 +428,31 @@ describe.each(ENGINES)('on %s', (engine) => {
       expect(await bench.recorder.remove(alice, jobId)).toEqual({ kind: 'not-found' });
     });
 
+    it('deletes several at once: those that have ended and are visible, each told of, an open attempt kept', async () => {
+      const done = await bench.completed([imageOutput('s1')], {
+        files: [{ sha256: 's0' }],
+        labels: { a: 1 },
+      });
+      const canceled = await bench.started(1);
+      await bench.recorder.cancel(alice, canceled.jobId);
+      const runs = await bench.started(2);
+      const ofBob = await bench.waiting({}, bob);
+      await bench.recorder.cancel(bob, ofBob);
+      const asked = [runs.jobId, done.jobId, ofBob, 'nobody', canceled.jobId];
+      bench.told.length = 0;
+      expect(await bench.recorder.removeSeveral(alice, asked, 'relaxed')).toBe(2);
+      const gone = bench.told.flatMap((told) => (told.kind === 'job' ? [told.jobId] : []));
+      expect(gone.sort()).toEqual([done.jobId, canceled.jobId].sort());
+      const { db } = bench.store;
+      const left = await db.selectFrom('jobs').select('id').execute();
+      expect(left.map(({ id }) => id).sort()).toEqual([runs.jobId, ofBob].sort());
+      const open = (await openAttempts(db)).map(({ id }) => id);
+      expect(open.sort()).toEqual([canceled.attemptId, runs.attemptId].sort());
+      expect(await findAttempt(db, done.attemptId)).toBeNull();
+      expect((await droppedBlobs(db, 10)).map(({ sha256 }) => sha256)).toEqual(['s0', 's1']);
+      expect(await bench.recorder.removeSeveral('any', asked, 'transaction')).toBe(1);
+    });
+
     it('refuses a job that waits or runs', async () => {
       const { jobId } = await bench.started();
       const waiting = await bench.waiting();

@@ -332,6 +332,29 @@ describe('of several processes', () => {
     expect(await droppedBlobs(db, 100)).toHaveLength(shared.length);
   });
 
+  it('all clean up the same jobs: each job goes once', async () => {
+    const { db } = bench.store;
+    const jobs: string[] = [];
+    for (let n = 0; n < 12; n++) jobs.push((await bench.completed([imageOutput(`file-${n % 3}`)])).jobId);
+    const removed = await byBoth(8, (recorder, n) =>
+      // in different orders
+      recorder.removeSeveral('any', n % 2 ? jobs : [...jobs].reverse(), 'transaction'),
+    );
+    const later = await bench.recorder.removeSeveral('any', jobs, 'transaction');
+    expect(removed.reduce((sum, one) => sum + one, later)).toBe(jobs.length);
+    expect(await db.selectFrom('jobs').select('id').execute()).toEqual([]);
+  });
+
+  it('one leaves out of several jobs what another has in hand', async () => {
+    const held = await bench.completed();
+    const free = await bench.completed();
+    await bench.store.transaction(async (tx) => {
+      await tx.selectFrom('jobs').select('id').where('id', '=', held.jobId).forUpdate().execute();
+      expect(await recorders[1].removeSeveral('any', [held.jobId, free.jobId], 'transaction')).toBe(1);
+    });
+    expect(await recorders[1].removeSeveral('any', [held.jobId, free.jobId], 'transaction')).toBe(1);
+  });
+
   it('all make the same class of needs and the same inventory known', async () => {
     const { db } = bench.store;
     await byBoth(20, (recorder, n) => recorder.queue(alice, newJob(`job-${n}`, { needsKey: `k${n % 3}` })));

@@ -156,7 +156,9 @@ describe.each(ENGINES)('on %s', (engine) => {
   });
 
   it('the jobs that ended first, and those that ended last, are found through when they ended', async () => {
-    const oldest = await planOf(() => endedBefore(db, 'any', 100, ['COMPLETED', 'FAILED'], 100));
+    const oldest = await planOf(() =>
+      endedBefore(db, 'any', { before: 100, statuses: ['COMPLETED', 'FAILED'] }, 100),
+    );
     expect(oldest).toMatch(says.through('jobs_ended'));
     expect(await planOf(() => meanRunMs(db))).toMatch(says.through('jobs_ended'));
   });

@@ -47,26 +47,28 @@ export function finestAt(at: number, now: number, retentionMs: number): Width {
   return FINEST_FIRST.find((width) => at >= keptFrom(width, now, retentionMs)) ?? 86_400_000;
 }
 
-/** Disjoint and ascending: from the bucket that holds `from` to the one that holds the last moment before `to`. */
-export function coverage({ from, to, now, retentionMs }: TimeRange): Piece[] {
+/**
+ * Disjoint and ascending: from the bucket that holds `from` to the one that holds the last moment before `to`. Only such as
+ * points of `pointMs` are made of, where that is given. What is not over yet is covered by the finest, since samples are
+ * written to wider ones once these end.
+ */
+export function coverage({ from, to, now, retentionMs }: TimeRange, pointMs: number | null = null): Piece[] {
+  const widths = FINEST_FIRST.filter((width) => pointMs === null || pointMs % width === 0);
   const first = Math.max(from, keptFrom(86_400_000, now, retentionMs));
   const last = Math.min(to, now + 1);
   if (first >= last) return [];
   const end = bucketEnd(finestAt(last - 1, now, retentionMs), last - 1);
   const pieces: Piece[] = [];
   for (let at = bucketOf(finestAt(first, now, retentionMs), first); at < end; ) {
-    const width = widestAt(at, end, finestAt(at, now, retentionMs));
+    const finest = finestAt(at, now, retentionMs);
+    const fits = (width: Width): boolean => at % width === 0 && at + width <= end && width >= finest;
+    const width = widths.findLast(fits) ?? finest;
     const before = pieces.at(-1);
     if (before?.width === width) pieces[pieces.length - 1] = { ...before, to: at + width };
     else pieces.push({ width, from: at, to: at + width });
     at += width;
   }
   return pieces;
-}
-
-/** The widest bucket that begins here and ends in time, but none that is finer than what is kept. */
-function widestAt(at: number, end: number, finest: Width): Width {
-  return FINEST_FIRST.findLast((width) => at % width === 0 && at + width <= end && width >= finest) ?? finest;
 }
 
 function bucketEnd(width: Width, at: number): number {

@@ -52,7 +52,7 @@ export async function readSeries(db: Db, request: SeriesRequest): Promise<Series
   const parts = [...new Set(request.metrics)].map((metric) => partOf(metric, request));
   const grid = await chooseGrid(db, request, parts);
   if (!grid) return { kind: 'refused', message: TOO_MUCH };
-  const reading = { grid, now: request.range.now, names: await instanceNames(db) };
+  const reading = { grid, range: request.range, names: await instanceNames(db) };
   const series: MetricSeries[] = [];
   for (const part of parts) series.push(...seriesOf(part, grid, await readValues(db, part, reading)));
   return { kind: 'read', series };

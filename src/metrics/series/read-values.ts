@@ -2,10 +2,10 @@
 import type { MetricKey } from '../../domain/metric-measure.ts';
 import type { Db } from '../../store/open.ts';
 import { busyShare, readBusy } from '../busy.ts';
-import { mergePoints, type Piece, readPieces } from '../window.ts';
+import { coverage, mergePoints, type Piece, readPieces, type TimeRange } from '../window.ts';
 import { figureValue } from './figure-value.ts';
 import { METRIC_DIMENSIONS, type MetricLabelName } from './figures.ts';
-import { type Grid, widthOf } from './interval.ts';
+import type { Grid } from './interval.ts';
 import type { Part } from './part.ts';
 
 /** What a group has in common; what it has not is absent. */
@@ -20,28 +20,28 @@ export interface Value {
 
 export interface Reading {
   readonly grid: Grid;
-  readonly now: number;
+  readonly range: TimeRange;
   /** Of instances, by their ids: those of one name count together. */
   readonly names: ReadonlyMap<string, string>;
 }
 
 /** In no order; points where a group has nothing are absent. */
 export async function readValues(db: Db, part: Part, reading: Reading): Promise<Value[]> {
-  const { grid, now, names } = reading;
+  const { grid, range, names } = reading;
   if (part.figure.kind === 'busy') return readBusyValues(db, part, reading);
   const [query] = part.queries;
-  const points = await readPieces(db, { ...query, pieces: [pieceOf(grid)], pointMs: grid.intervalMs });
+  const points = await readPieces(db, { ...query, pieces: piecesOf(reading), pointMs: grid.intervalMs });
   const named = points.map((point) => ({ ...point, key: withName(point.key, names) }));
   const { kind } = part.figure;
   return mergePoints(named).map(({ at, key, cell }) => ({
     at,
     labels: labelsOf(part, key),
-    value: figureValue(kind, part.stat, cell, Math.min(at + grid.intervalMs, now) - at),
+    value: figureValue(kind, part.stat, cell, Math.min(at + grid.intervalMs, range.now) - at),
   }));
 }
 
-function pieceOf(grid: Grid): Piece {
-  return { width: widthOf(grid), from: grid.from, to: grid.to };
+function piecesOf({ grid, range }: Reading): Piece[] {
+  return coverage({ ...range, from: grid.from, to: grid.to }, grid.intervalMs);
 }
 
 function withName(key: MetricKey, names: ReadonlyMap<string, string>): MetricKey {
@@ -57,9 +57,11 @@ function labelsOf({ groups }: Part, key: MetricKey): Labels {
 }
 
 /** Of each instance, or the mean of those that were heard of at the time. */
-async function readBusyValues(db: Db, part: Part, { grid, now, names }: Reading): Promise<Value[]> {
+async function readBusyValues(db: Db, part: Part, reading: Reading): Promise<Value[]> {
+  const { grid, range, names } = reading;
+  const { now } = range;
   const instances = part.queries[0].where?.instance;
-  const query = { pieces: [pieceOf(grid)], pointMs: grid.intervalMs, now, instances };
+  const query = { pieces: piecesOf(reading), pointMs: grid.intervalMs, now, instances };
   const spent = new Map<number, Map<string, number>>();
   for (const { at, instance, ms } of await readBusy(db, query)) {
     const name = names.get(instance) ?? instance;

@@ -91,12 +91,11 @@ export function createRetention(options: RetentionOptions): Retention {
     return removed;
   };
 
-  const removeUploads = async (signal?: Halt): Promise<void> => {
-    for (;;) {
+  /** Until a step, which answers how many went, finds less than a batch. */
+  const inSteps = async (signal: Halt | undefined, step: () => Promise<number>): Promise<void> => {
+    while (!signal?.aborted) {
       const begunAt = clock.monotonic();
-      const at = clock.now() - retentionMs;
-      const dropped = await store.transaction((tx) => dropOldUploads(tx, at, BATCH));
-      if (dropped < BATCH || signal?.aborted) return;
+      if ((await step()) < BATCH) return;
       await rest(clock, clock.monotonic() - begunAt);
     }
   };
@@ -104,9 +103,9 @@ export function createRetention(options: RetentionOptions): Retention {
   const round = async (signal?: Halt): Promise<void> => {
     const removed = await removeJobs('relaxed', 'any', {}, signal);
     if (removed > 0) logger.info({ jobs: removed }, 'old jobs removed');
-    if (signal?.aborted) return;
-    await removeUploads(signal);
-    await dropExpiredKeys(db, clock.now());
+    const old = clock.now() - retentionMs;
+    await inSteps(signal, () => store.transaction((tx) => dropOldUploads(tx, old, BATCH)));
+    await inSteps(signal, () => dropExpiredKeys(db, clock.now(), BATCH));
     await removeNoted(options, signal);
     if (!signal?.aborted) await orphans.sweep(signal);
   };

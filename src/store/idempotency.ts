@@ -1,4 +1,5 @@
 /** Idempotency keys: the same request sent twice makes one job. A key holds for 24 hours within its tenant. */
+import { sql } from 'kysely';
 import type { Db } from './open.ts';
 
 export const IDEMPOTENCY_KEY_MS = 24 * 60 * 60 * 1000;
@@ -57,10 +58,17 @@ export async function findKey(
   return row ?? null;
 }
 
-/** Deletes the keys that hold no longer. */
-export async function dropExpiredKeys(db: Db, now: number): Promise<void> {
-  await db
+/** Deletes keys that hold no longer, the oldest first, at most `limit`. How many went. */
+export async function dropExpiredKeys(db: Db, now: number, limit: number): Promise<number> {
+  const before = now - IDEMPOTENCY_KEY_MS;
+  const { numDeletedRows } = await db
     .deleteFrom('idempotency_keys')
-    .where('created_at', '<=', now - IDEMPOTENCY_KEY_MS)
-    .execute();
+    // one that was taken over meanwhile holds again
+    .where('created_at', '<=', before)
+    .where(
+      sql<boolean>`(tenant, key) in (select tenant, key from idempotency_keys where created_at <= ${before}
+        order by created_at limit ${limit})`,
+    )
+    .executeTakeFirstOrThrow();
+  return Number(numDeletedRows);
 }

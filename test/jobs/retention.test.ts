@@ -198,6 +198,18 @@ describe.each(ENGINES)('on %s', (engine) => {
       expect([...files.left].sort()).toEqual(['a/input', 'a/own', 'a/shared', 'b/own', 'b/shared']);
     });
 
+    it('forgets every spent idempotency key, and none that holds', async () => {
+      const { db } = bench.store;
+      const key = (n: number) => ({ tenant: 'a', key: `k${n}`, body_hash: 'h', job_id: 'j' });
+      const spent = Array.from({ length: 230 }, (_, n) => ({ ...key(n), created_at: bench.clock.now() }));
+      await db.insertInto('idempotency_keys').values(spent).execute();
+      await bench.clock.advance(DAY);
+      const young = { ...key(230), created_at: bench.clock.now() - DAY + 1 };
+      await db.insertInto('idempotency_keys').values(young).execute();
+      await retention.round();
+      expect(await db.selectFrom('idempotency_keys').select('key').execute()).toEqual([{ key: 'k230' }]);
+    });
+
     it('removes the files of withdrawn outputs', async () => {
       const { attemptId } = await bench.started();
       await bench.recorder.output(attemptId, 7, imageOutput('own'));

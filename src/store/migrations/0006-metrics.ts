@@ -80,5 +80,8 @@ export const metrics: Migration = {
     await db.schema.alterTable('attempts').addColumn('run_ms', 'bigint').execute();
     await db.schema.alterTable('jobs').addColumn('trace', 'text').execute();
     await sql`create index jobs_failed on jobs (tenant, finished_at, id) where status = 'FAILED'`.execute(db);
+    // what is too old is found without looking at all
+    await sql`create index idempotency_keys_by_age on idempotency_keys (created_at)`.execute(db);
+    await sql`create index uploads_by_age on uploads (created_at)`.execute(db);
   },
 };

@@ -19,6 +19,8 @@ const MAX_COST = 25_000;
 /** What a list is taken to hold when its size is a variable, and when none is given. */
 const LARGEST_PAGE = 100;
 const DEFAULT_PAGE = 20;
+/** What takes no size, or need not be given one. */
+const LISTS = new Set(['jobs', 'instances', 'byInstance', 'byWorkflow', 'errors']);
 /** Each of these reads thousands of rows and answers with as many, whatever is selected of it. */
 const FIGURES = new Set(['metrics', 'metricRows', 'metricSeries', 'usage']);
 const COST_OF_FIGURES = 3000;
@@ -104,5 +106,5 @@ function sizeOf({ name, arguments: given }: FieldNode): number {
   const size = given?.find((argument) => argument.name.value === 'first' || argument.name.value === 'last');
   if (size) return size.value.kind === Kind.INT ? Math.max(1, Number(size.value.value)) : LARGEST_PAGE;
   if (name.value === 'nodes' && given?.length) return LARGEST_PAGE;
-  return name.value === 'jobs' || name.value === 'instances' ? DEFAULT_PAGE : 1;
+  return LISTS.has(name.value) ? DEFAULT_PAGE : 1;
 }

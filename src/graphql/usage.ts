@@ -3,10 +3,12 @@ import { bucketOf } from '../domain/metric-measure.ts';
 import { readUsage } from '../store/metric-usage.ts';
 import type { MetricUsageTable } from '../store/schema.ts';
 import type { Builder } from './builder.ts';
+import { badInput } from './coded-error.ts';
 import { globalId } from './global-id.ts';
 import { MONTH_AGO, NOW, rangeOf } from './metric-range.ts';
 
 const DAY_MS = 86_400_000;
+const MOST_ROWS = 10_000;
 
 export function addUsage(builder: Builder): void {
   const UsageRow = builder.objectRef<MetricUsageTable>('UsageRow').implement({
@@ -46,8 +48,7 @@ export function addUsage(builder: Builder): void {
   builder.queryField('usage', (t) =>
     t.field({
       type: [UsageRow],
-      description:
-        'GPU time by day, tenant and workflow, in this order; days (UTC) that lie partly in the range count whole. BAD_USER_INPUT for a range that is empty or lies in the future.',
+      description: `GPU time by day, tenant and workflow, in this order; days (UTC) that lie partly in the range count whole. BAD_USER_INPUT for a range that is empty or lies in the future, or has more than ${MOST_ROWS} rows.`,
       args: {
         from: t.arg({
           type: 'TimeInput',
@@ -60,9 +61,11 @@ export function addUsage(builder: Builder): void {
           description: 'End of the range, itself not in it.',
         }),
       },
-      resolve: (_root, args, { services: { store, clock } }) => {
+      resolve: async (_root, args, { services: { store, clock } }) => {
         const { from, to } = rangeOf(args.from ?? MONTH_AGO, args.to ?? NOW, clock.now());
-        return readUsage(store.db, bucketOf(DAY_MS, from), to);
+        const rows = await readUsage(store.db, bucketOf(DAY_MS, from), to, MOST_ROWS + 1);
+        if (rows.length <= MOST_ROWS) return rows;
+        throw badInput(`there are more than ${MOST_ROWS} rows; ask for fewer days at a time`);
       },
     }),
   );

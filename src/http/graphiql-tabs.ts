@@ -81,4 +81,26 @@ query Overview {
   health { status checks { name ok message } }
 }
 `,
+  `# 6. Figures: how the fleet did, as graphs and in one row, and what it cost. Watched: subscription { metrics { id queueDepth running } }
+query Figures {
+  metricSeries(metrics: [JOB_DURATION], stat: P95, groupBy: [INSTANCE], from: "now-6h", maxDataPoints: 72) {
+    name
+    unit
+    intervalMs
+    points { time value }
+  }
+  metrics(from: "now-1h") {
+    id
+    persistedAt
+    successRate
+    jobsPerHour
+    queueTimeMs { id avg p95 }
+    durationMs { id avg p50 p95 p99 }
+    byInstance { id instanceName completed failed utilization durationMs { id p95 } }
+    errors { id code count rate instance workflow lastAt lastMessage }
+    recentFailures(first: 3) { id error { code message } }
+  }
+  usage(from: "now-7d") { id day tenant workflow jobs gpuSeconds countedGpuSeconds cost }
+}
+`,
 ];

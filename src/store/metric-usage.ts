@@ -22,7 +22,12 @@ export async function addUsage(tx: Db, rows: readonly MetricUsageTable[]): Promi
 }
 
 /** Days that begin from `fromDay` on and before `toDay` (epoch ms), in their order, then by tenant and workflow. */
-export function readUsage(db: Db, fromDay: number, toDay: number): Promise<MetricUsageTable[]> {
+export function readUsage(
+  db: Db,
+  fromDay: number,
+  toDay: number,
+  limit: number,
+): Promise<MetricUsageTable[]> {
   return db
     .selectFrom('metric_usage')
     .selectAll()
@@ -31,5 +36,6 @@ export function readUsage(db: Db, fromDay: number, toDay: number): Promise<Metri
     .orderBy('day')
     .orderBy('tenant')
     .orderBy('workflow')
+    .limit(limit)
     .execute();
 }

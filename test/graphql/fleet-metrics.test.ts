@@ -5,6 +5,7 @@ import { defaultViewer } from '../../src/domain/viewer.ts';
 import { globalId } from '../../src/graphql/global-id.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { removeInstance } from '../../src/store/instances.ts';
+import { addUsage } from '../../src/store/metric-usage.ts';
 import { foldFacts } from '../support/fold-facts.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { putJob } from '../support/job-rows.ts';
@@ -228,6 +229,17 @@ describe('usage', () => {
     expect(await ask(noon + 1, day(11) + 1)).toEqual(whole);
     expect(await ask(noon, day(11))).toEqual(whole.slice(0, 2));
     expect(await ask(day(1), day(9))).toEqual([]);
+  });
+
+  it('asks for fewer days where there are very many rows', async () => {
+    gateway = await startGateway();
+    const rows = Array.from({ length: 10_001 }, (_, n) => ({
+      ...{ day: day(1 + (n % 2)), tenant, workflow: `w${n}`, jobs: 1, gpu_ms: 0, counted_gpu_ms: 0 },
+    }));
+    await gateway.store.transaction((tx) => addUsage(tx, rows));
+    const ask = (to: number): string => `{ usage(from: ${day(1)}, to: ${to}) { jobs } }`;
+    expect(await codeOf(ask(day(3)))).toBe('BAD_USER_INPUT');
+    expect(await codeOf(ask(day(2)))).toBeUndefined();
   });
 
   it('costs nothing that is known without a price', async () => {

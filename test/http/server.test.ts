@@ -123,7 +123,10 @@ describe('requests that are wrong', () => {
     const wide =
       '{ jobs(first: 100) { nodes { instance { jobs(first: 100) { nodes { id status workflow } } } } } }';
     const hidden = `fragment F on Job { instance { jobs(first: 100) { nodes { id status workflow } } } } query ($n: Int) { jobs(first: $n) { nodes { ...F } } }`;
-    for (const query of [deep, aliases, wide, hidden]) {
+    const figures =
+      '{ metrics { byInstance { instance { jobs(first: 100) { nodes { id status workflow priority labels instance { id name } attempts { id } outputs { id } } } } } } }';
+    const often = `{ ${Array.from({ length: 9 }, (_, n) => `a${n}: metrics { id }`).join(' ')} }`;
+    for (const query of [deep, aliases, wide, hidden, figures, often]) {
       expect(await codeOf(await post(JSON.stringify({ query })))).toBe('QUERY_TOO_COMPLEX');
     }
   });
@@ -216,8 +219,8 @@ describe('GraphiQL', () => {
     expect((await get('/graphql', { accept: 'text/html', 'if-none-match': etag })).status).toBe(304);
   });
 
-  it('opens with five examples that the schema takes and that run as they stand', async () => {
-    expect(GRAPHIQL_TABS).toHaveLength(5);
+  it('opens with six examples that the schema takes and that run as they stand', async () => {
+    expect(GRAPHIQL_TABS).toHaveLength(6);
     const schema = buildSchema({ workflows: loadWorkflows('workflows').list() });
     for (const query of GRAPHIQL_TABS) {
       expect(validate(schema, parse(query))).toEqual([]);

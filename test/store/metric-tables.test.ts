@@ -33,13 +33,14 @@ describe.each(ENGINES)('on %s', (engine) => {
     await addUsage(db, [{ ...row, day: 2 * DAY }, row, ...many]);
     await addUsage(db, [row, { ...row, tenant: 'a' }]);
     const twice = { ...row, jobs: 2, gpu_ms: 10_000_000_000, counted_gpu_ms: 6 };
-    expect(await readUsage(db, DAY, 3 * DAY)).toEqual([
+    expect(await readUsage(db, DAY, 3 * DAY, 1000)).toEqual([
       { ...row, tenant: 'a' },
       twice,
       { ...row, day: 2 * DAY },
     ]);
-    expect(await readUsage(db, 2 * DAY, 2 * DAY)).toEqual([]);
-    expect(await readUsage(db, 5 * DAY, 6 * DAY)).toHaveLength(250);
+    expect(await readUsage(db, 2 * DAY, 2 * DAY, 1000)).toEqual([]);
+    expect(await readUsage(db, 5 * DAY, 6 * DAY, 1000)).toHaveLength(250);
+    expect(await readUsage(db, 5 * DAY, 6 * DAY, 10)).toHaveLength(10);
   });
 
   it('of failures the newest stays, in whichever order they come', async () => {

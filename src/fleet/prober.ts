@@ -13,7 +13,7 @@ import type { Gate } from '../lib/gate.ts';
 import type { Logger } from '../lib/logger.ts';
 import { Loop } from '../lib/loop.ts';
 import type { Service } from '../lib/service.ts';
-import { afterProbe, type HealthRecord, NEVER_PROBED, nextProbeInMs } from './health.ts';
+import { afterProbe, type HealthRecord, NEVER_PROBED, nextProbeInMs, type ProbeResult } from './health.ts';
 
 export interface ProberOptions {
   readonly http: ComfyHttp;
@@ -154,12 +154,7 @@ export class Prober implements Service {
       return;
     }
     const responseMs = Math.min(clock.monotonic() - startedAt, timeoutMs);
-    this.#record = afterProbe(
-      before,
-      { kind: 'answered', responseMs, doubt: doubt() },
-      clock.now(),
-      this.#options.unhealthyAfterMisses,
-    );
+    this.#take({ kind: 'answered', responseMs, doubt: doubt() });
     const cameBack = before.upSince === null;
     this.#awaySince = null;
     this.#refuses = false;
@@ -170,15 +165,19 @@ export class Prober implements Service {
   }
 
   #missed(error: string): void {
-    const { clock, unhealthyAfterMisses } = this.#options;
-    this.#awaySince ??= clock.monotonic();
-    const line = this.isStarting ? `not up yet: ${error}` : error;
-    this.#record = afterProbe(
-      this.#record,
-      { kind: 'missed', error: line },
-      clock.now(),
-      unhealthyAfterMisses,
-    );
+    this.#awaySince ??= this.#options.clock.monotonic();
+    this.#take({ kind: 'missed', error: this.isStarting ? `not up yet: ${error}` : error });
+  }
+
+  #take(result: ProbeResult): void {
+    const { clock, logger, unhealthyAfterMisses } = this.#options;
+    const { health: from } = this.#record;
+    this.#record = afterProbe(this.#record, result, clock.now(), unhealthyAfterMisses);
+    const { health: to, lastError: reason } = this.#record;
+    // one that starts with us is no news until it is up
+    const quiet = from === 'UNKNOWN' && this.isStarting;
+    const level = to !== 'UNHEALTHY' ? 'info' : quiet ? 'debug' : 'warn';
+    if (to !== from) logger[level]({ from, to, reason }, 'the health of an instance changed');
   }
 
   /** The cheap question first: the queue itself carries every graph in it. */

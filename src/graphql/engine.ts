@@ -70,11 +70,12 @@ function useLimits(): Plugin<object, TransportContext, GraphqlContext> {
 
 function loggingTo(logger: Logger) {
   const write =
-    (level: 'debug' | 'info' | 'warn' | 'error') =>
+    (level: 'trace' | 'info' | 'warn' | 'error') =>
     (...args: unknown[]): void => {
       const [first, ...rest] = args;
       if (first instanceof Error) logger[level]({ err: first }, 'graphql');
       else logger[level]({ part: 'graphql' }, [first, ...rest].map(String).join(' '));
     };
-  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+  // of each request it says four times how far it has come, and not which it is
+  return { debug: write('trace'), info: write('info'), warn: write('warn'), error: write('error') };
 }

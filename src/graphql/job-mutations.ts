@@ -81,7 +81,8 @@ async function retryJob({ services, viewer, log, span }: GraphqlContext, id: str
   const raw = rawId(id, 'Job');
   if (raw === null) return notFound('job');
   const result = await services.submitter.retry(viewer, raw, traceparentOf(span));
-  log.info({ job: raw, result: result.kind }, 'retry asked');
+  const again = result.kind === 'submitted' ? { job: result.job.id, retryOf: raw } : { job: raw };
+  log.info({ ...again, result: result.kind }, 'retry asked');
   switch (result.kind) {
     case 'submitted': {
       const before = parseTraceparent(result.retried.trace);

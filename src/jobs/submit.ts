@@ -7,7 +7,6 @@ import { fileRefsOf } from '../domain/file-refs.ts';
 import type { LimitsOf } from '../domain/tenant-limits.ts';
 import type { Viewer } from '../domain/viewer.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Logger } from '../lib/logger.ts';
 import { equippedFleet } from '../store/equipped-fleet.ts';
 import { findKey } from '../store/idempotency.ts';
 import type { EquippedInstance } from '../store/inventories.ts';
@@ -45,7 +44,6 @@ export interface SubmitterParts {
   readonly random: () => number;
   readonly config: SubmitConfig;
   readonly limitsOf: LimitsOf;
-  readonly logger: Logger;
   /** How picture URLs are resolved and which addresses may be reached; default: the public internet. */
   readonly fetch?: Partial<Pick<FetchOptions, 'resolve' | 'isAllowed' | 'timeoutMs'>>;
 }
@@ -186,12 +184,9 @@ class SubmitSteps {
     job: NewJob,
     key: IdempotencyRequest | undefined,
   ): Promise<SubmitResult | FileGone> {
-    const { recorder, logger } = this.#parts;
-    const queued = await recorder.queue(viewer, job, key, this.#limits(viewer));
+    const queued = await this.#parts.recorder.queue(viewer, job, key, this.#limits(viewer));
     switch (queued.kind) {
       case 'queued':
-        logger.info({ job: job.id, workflow: job.workflow }, 'job queued');
-        return { kind: 'submitted', job: queued.job };
       case 'existing':
         return { kind: 'submitted', job: queued.job };
       case 'conflict':

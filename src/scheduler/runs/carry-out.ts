@@ -13,6 +13,8 @@ const TIMEOUT_RELEASE_MS = 5000;
 const FREE_DEADLINE_MS = 3000;
 
 export async function carryOut(run: ActiveRun, tuning: RetryTuning): Promise<void> {
+  const { job, attempt, adopted } = run.subject;
+  run.logger.info({ workflow: job.workflow, number: attempt.number, adopted }, 'an attempt begins');
   try {
     const outcome = await runToOutcome(run);
     if (outcome.kind === 'interrupted' || isTakenAway(run, outcome)) await obey(run, tuning);

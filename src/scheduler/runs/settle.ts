@@ -27,6 +27,7 @@ export async function settle(
   run.trace.concluded(outcome);
   const job = await insist(run, () => write(run, outcome, tuning));
   if (!job) await closeCanceled(run);
+  else if (outcome.kind === 'succeeded') run.logger.info({ runMs: outcome.runMs }, 'an attempt succeeded');
   return job ?? null;
 }
 
@@ -34,6 +35,7 @@ export async function settle(
 export async function closeCanceled(run: ActiveRun): Promise<void> {
   run.feed.silence();
   run.trace.canceled();
+  run.logger.info('an attempt was canceled');
   // what was said between the cancel and its arrival here must not stay on the bus
   run.parts.bus.forget(run.subject.job.id);
   await insist(run, () => run.parts.recorder.closeCanceled(run.promptId, run.subject.term, run.ranMs));

@@ -50,6 +50,8 @@ export interface RequestInfo {
   readonly origin: string;
   /** Of the client's own trace, as it was sent. */
   readonly traceparent?: string | undefined;
+  /** Set when its operation begins, where that is traced: for its line in the log. */
+  traceId?: string;
 }
 
 /** Makes the context of each operation; what all of them share is made once. */

@@ -23,12 +23,12 @@ export function useOperationSpans(
   return {
     onExecute({ args, extendContext }) {
       const span = begin(tracer, clock, args);
-      if (span.isRecording()) extendContext(tracedBy(span, args.contextValue));
+      if (span.isRecording()) extendContext(madeKnown(span, args.contextValue));
       return { onExecuteDone: ({ result }: { readonly result: Results }) => end(span, clock, result) };
     },
     onSubscribe({ args, extendContext }) {
       const span = begin(tracer, clock, args);
-      if (span.isRecording()) extendContext(tracedBy(span, args.contextValue));
+      if (span.isRecording()) extendContext(madeKnown(span, args.contextValue));
       return { onSubscribeResult: ({ result }: { readonly result: Results }) => end(span, clock, result) };
     },
   };
@@ -45,9 +45,12 @@ function begin(tracer: Tracer, clock: Clock, args: Args): Span {
   });
 }
 
-function tracedBy(span: Span, context: unknown): Pick<GraphqlContext, 'span' | 'log'> {
-  const { log } = context as GraphqlContext;
-  return { span, log: log.child({ traceId: span.spanContext().traceId }) };
+/** To resolvers, and to the log. */
+function madeKnown(span: Span, context: unknown): Pick<GraphqlContext, 'span' | 'log'> {
+  const { info, log } = context as TransportContext & GraphqlContext;
+  const { traceId } = span.spanContext();
+  info.traceId = traceId;
+  return { span, log: log.child({ traceId }) };
 }
 
 function end(span: Span, clock: Clock, result: Results): void {

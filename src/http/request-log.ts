@@ -8,6 +8,7 @@
  *   requestBytes responseBytes   on the wire, heads included
  *   cut                          true when the answer did not go out whole
  *   operation operationName      of GraphQL: query, mutation or subscription, and what the client calls it
+ *   traceId                      where the operation is traced
  *   transport outcome codes      http, sse or websocket; ok or error, with the codes of its errors
  */
 import type { IncomingMessage } from 'node:http';
@@ -128,8 +129,9 @@ export function pathOf({ url = '' }: IncomingMessage): string {
   return url.split('?', 1)[0]?.slice(0, LONGEST_TEXT) ?? '';
 }
 
-function fieldsOf({ type, name, transport, outcome, codes }: OperationReport): object {
+function fieldsOf({ type, name, transport, outcome, codes, request }: OperationReport): object {
   return {
+    ...(request.traceId !== undefined && { traceId: request.traceId }),
     transport,
     operation: type,
     ...(name !== null && { operationName: name }),

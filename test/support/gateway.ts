@@ -77,6 +77,7 @@ export async function startGateway(
     readonly schedulerHealthy?: () => boolean;
     readonly limits?: Partial<ConnectionLimits>;
     readonly observer?: HttpParts['observer'];
+    readonly tracer?: HttpParts['tracer'];
   } = {},
 ): Promise<TestGateway> {
   const dataDir = await mkdtemp(join(tmpdir(), 'gateway-'));
@@ -106,6 +107,7 @@ export async function startGateway(
   const http = createHttpServer({
     ...ground,
     limits: options.limits ?? {},
+    tracer: options.tracer ?? null,
     ...(options.observer && { observer: options.observer }),
     recorder,
     uploads,

@@ -86,7 +86,7 @@ function addNow(builder: Builder, refs: Refs): void {
         type: 'DateTime',
         nullable: true,
         description:
-          'What happened until then is in the figures of the range; a second or so ago while all is well, null before anything happened.',
+          'What happened until then is in the figures of the range: about a second ago while jobs come and go, ten at most while nothing happens; null before the first.',
         resolve: ({ figures }) => figures.persistedAt(),
       }),
       uptimeMs: t.float({
@@ -131,7 +131,8 @@ function addRange(builder: Builder, refs: Refs): void {
       resolve: async ({ figures }) => successRate(await figures.outcomes()),
     }),
     jobsPerHour: t.float({
-      description: 'Jobs that ended COMPLETED or FAILED, per hour of the range as far as it has passed.',
+      description:
+        'Jobs that ended COMPLETED or FAILED, per hour of the range as far as it has passed and is kept.',
       resolve: ({ figures }) => figures.jobsPerHour(),
     }),
     queueTimeMs: t.field({

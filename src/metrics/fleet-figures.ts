@@ -38,6 +38,8 @@ type Part = 'instance' | 'workflow';
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
+/** The finest buckets: what these add at its ends does not make a time longer. */
+const FINE_MS = 10_000;
 
 export class FleetFigures {
   /** `now`: when they were asked for. */
@@ -112,11 +114,8 @@ export class FleetFigures {
   /** Jobs that ended COMPLETED or FAILED, in an hour of the time as far as it has passed. */
   async jobsPerHour(): Promise<number> {
     const { completed, failed } = await this.outcomes();
-    const pieces = coverage(this.range);
-    const [first, last] = [pieces[0], pieces.at(-1)];
-    if (!first || !last) return 0;
-    const passed = Math.max(1, Math.min(last.to, this.range.now) - first.from);
-    return ((completed + failed) * HOUR_MS) / passed;
+    const passed = passedOf(this.range);
+    return passed === 0 ? 0 : ((completed + failed) * HOUR_MS) / passed;
   }
 
   /** Of the jobs that completed, by the key of a part. */
@@ -157,6 +156,16 @@ export class FleetFigures {
     const { db, gate } = this.#source;
     return gate ? gate.run(() => read(db)) : read(db);
   }
+}
+
+/** How much of the time has passed and is kept, in ms; where its ends lie within wide buckets, with the whole of these. */
+function passedOf(range: TimeRange): number {
+  const pieces = coverage(range);
+  const [first, last] = [pieces[0], pieces.at(-1)];
+  if (!first || !last) return 0;
+  const [begin, end] = [Math.max(range.from, first.from), Math.min(range.to, range.now)];
+  const covered = Math.min(last.to, range.now);
+  return (covered - end < FINE_MS ? end : covered) - (begin - first.from < FINE_MS ? begin : first.from);
 }
 
 const COMPLETED = { status: ['COMPLETED'] } as const;

@@ -100,6 +100,17 @@ describe.each(ENGINES)('the figures of the fleet on %s', (engine) => {
     expect(await figures().persistedAt()).toBe(NOW);
   });
 
+  it('say jobs per hour of the time that was asked for, or of the wide buckets that hold it', async () => {
+    const month = 30 * 24 * 60;
+    const { figures } = await fleet(engine, [ended(1, {}), ended(2, {}), ended(month, {})]);
+    expect(await figures(NOW - 12 * MINUTE + 3000, NOW).jobsPerHour()).toBeCloseTo(2 / (0.2 - 3 / 3600), 9);
+    // of ten minutes a month ago all that is known is how many there were in the whole hour
+    const then = NOW - month * MINUTE;
+    expect(await figures(then - 5 * MINUTE, then + 5 * MINUTE).jobsPerHour()).toBe(1);
+    // what is asked of the time before figures are kept, or after now, does not count
+    expect(await figures(NOW - 3 * YEAR, NOW + YEAR).jobsPerHour()).toBeCloseTo(3 / (365 * 24), 5);
+  });
+
   it('know how long jobs waited and ran, of those that completed', async () => {
     const { figures } = await fleet(engine);
     const run = await figures().runTime();

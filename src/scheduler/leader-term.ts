@@ -261,12 +261,13 @@ export class LeaderTerm {
   }
 
   async #expireOverdue(goOn: () => boolean): Promise<void> {
-    const { clock, tracer } = this.#parts;
+    const { clock, logger, tracer } = this.#parts;
     for (const job of this.#line.queue.overdue(clock.now())) {
       if (!goOn()) return;
       const expired = await this.#recorder.expire(job.id, this.#dispatcher.whyWaiting(job));
       if (expired) {
         traceWait(tracer, job, clock.now(), 'expired');
+        logger.warn({ job: job.id, code: 'DEADLINE_EXCEEDED' }, 'a job waited past its deadline');
         this.#line.queue.remove(job.id);
       } else this.#line.note(job.id);
       this.#surveyor.changed();

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { createApp } from '../../src/app.ts';
 import { type Config, parseConfig } from '../../src/config.ts';
 import { neverCrash } from '../../src/domain/crash-points.ts';
-import { createLogger } from '../../src/lib/logger.ts';
+import { createLogger, type Logger } from '../../src/lib/logger.ts';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/simulator/simulator.ts';
 import type { Tracing } from '../../src/tracing/tracing.ts';
 import { eventually } from './eventually.ts';
@@ -19,6 +19,8 @@ export interface GatewayOptions {
   /** One simulated instance for each; default one. */
   readonly instances?: readonly SimulatorOptions[];
   readonly config?: Partial<Config>;
+  /** What it says; default: as TEST_LOG says. */
+  readonly logger?: Logger;
   /** Where the spans go, anew for each start; default: as the configuration says. */
   readonly tracing?: () => Tracing;
 }
@@ -72,6 +74,7 @@ export function sharedGateway(options: GatewayOptions = {}): () => RunningGatewa
 async function launch({
   instances: wanted = [{}],
   config = {},
+  logger = createLogger(logLevel()),
   tracing,
 }: GatewayOptions): Promise<RunningGateway> {
   const dataDir = await mkdtemp(join(tmpdir(), 'comfyfleet-app-'));
@@ -79,7 +82,7 @@ async function launch({
   const comfyuiInstances = instances.map(({ url }, index) => ({ name: `gpu${index + 1}`, url, capacity: 1 }));
   const begin = async (port: number) => {
     const settings = { ...parseConfig({}), ...QUICK, comfyuiInstances, dataDir, ...config, port };
-    const started = await createApp(settings, createLogger(logLevel()), neverCrash, undefined, tracing?.());
+    const started = await createApp(settings, logger, neverCrash, undefined, tracing?.());
     await started.start();
     return started;
   };

@@ -74,6 +74,8 @@ export class LogFile {
       if (stream === this.#stream) this.#breaks(error);
     });
     this.#stream = stream;
+    // the last line may have been written in part
+    if (this.#broken) stream.write('\n');
     return stream;
   }
 

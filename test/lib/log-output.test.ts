@@ -137,7 +137,7 @@ describe('a file that cannot be written', () => {
     expect(messages().slice(0, 2)).toEqual(['the folder LOG_DIR cannot be made', 'one']);
   });
 
-  it('is written again when it can be', async () => {
+  it('is written again when it can be, on a line of its own', async () => {
     const dir = folder();
     const clock = new VirtualClock();
     const told: string[] = [];
@@ -150,12 +150,13 @@ describe('a file that cannot be written', () => {
     file.write('lost\n');
     await eventually(() => told.length === 1);
     rmSync(join(dir, 'a.log'), { recursive: true });
+    writeFileSync(join(dir, 'a.log'), 'a line that ends');
     file.write('too soon\n');
     await clock.advance(10_000);
     file.write('kept\n');
     await eventually(() => told.length === 2);
     await file.close();
     expect(told).toEqual(['broken', 'repaired']);
-    expect(readFileSync(join(dir, 'a.log'), 'utf8')).toBe('kept\n');
+    expect(readFileSync(join(dir, 'a.log'), 'utf8')).toBe('a line that ends\nkept\n');
   });
 });

@@ -216,6 +216,15 @@ describe('all of it together', () => {
     expect(told.length).toBeGreaterThan(2);
   });
 
+  it('keeps the figures for Prometheus inside, however they are asked for', async () => {
+    for (const path of ['/metrics', '/metrics?x=1', '/%6detrics', '//metrics', '/graphql/../metrics']) {
+      const asked = request(`${running.proxy.url}${path}`).end();
+      const [answer] = await once(asked, 'response');
+      answer.resume();
+      expect([path, answer.statusCode]).toEqual([path, 404]);
+    }
+  });
+
   it('lets a request begin before all of it has come', async () => {
     const upload = request(`${running.proxy.url}/graphql`, {
       method: 'POST',

@@ -152,14 +152,16 @@ describe.each(['api', 'scheduler'])('the pods of the %s', (name) => {
   });
 });
 
-it('the ingress leads to a port of the api, and lets uploads, streams and long waits through', () => {
+it('the ingress leads to a port of the api, not to its figures, and lets uploads, streams and long waits through', () => {
   const ingress = find('Ingress', 'comfyfleet');
-  const backend = {
-    path: '/',
-    pathType: 'Prefix',
-    backend: { service: { name: 'api', port: { name: 'http' } } },
-  };
-  expect(ingress.spec).toMatchObject({ rules: [{ http: { paths: [backend] } }] });
+  const backend = { service: { name: 'api', port: { name: 'http' } } };
+  const paths = [
+    { path: '/graphql', pathType: 'Exact', backend },
+    { path: '/files', pathType: 'Prefix', backend },
+    { path: '/health', pathType: 'Exact', backend },
+    { path: '/status', pathType: 'Exact', backend },
+  ];
+  expect(ingress.spec).toMatchObject({ rules: [{ http: { paths } }] });
   expect(find('Service', 'api').spec).toMatchObject({ ports: [{ name: 'http', targetPort: 'http' }] });
   const { annotations } = ingress.metadata as unknown as { annotations: Record<string, string> };
   for (const [name, value] of Object.entries(annotations)) {

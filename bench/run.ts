@@ -1,9 +1,11 @@
 /** `npm run bench -- <name>`: each figure beside its baseline, measured in the same run, median of several rounds. */
 import { cluster } from './cluster.ts';
+import { expiry } from './expiry.ts';
 import { idle } from './idle.ts';
 import { overhead } from './overhead.ts';
 import { estimateError } from './scheduling/estimate-error.ts';
 import { scheduling } from './scheduling/index.ts';
+import { scrape } from './scrape.ts';
 import { store } from './store.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
@@ -11,8 +13,10 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   store,
   idle,
   cluster,
+  scrape,
   scheduling,
   estimates: estimateError,
+  expiry,
 };
 
 const names = process.argv.slice(2);

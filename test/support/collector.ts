@@ -13,6 +13,8 @@ export interface Export {
   readonly spans: readonly {
     readonly name: string;
     readonly traceId: string;
+    readonly spanId: string;
+    readonly parentSpanId?: string;
     readonly attributes: Attribute[];
   }[];
 }

@@ -1,15 +1,21 @@
 /** Real exports to a collector of ours: what it gets, and that it may refuse, hang or be nowhere. */
-import { describe, expect, it, vi } from 'vitest';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createLogger } from '../../src/lib/logger.ts';
+import { startSimulator } from '../../src/simulator/simulator.ts';
 import { openTracing } from '../../src/tracing/open-tracing.ts';
 import { beginSpan } from '../../src/tracing/spans.ts';
 import { parseTraceparent } from '../../src/tracing/traceparent.ts';
 import type { Tracing, TracingConfig } from '../../src/tracing/tracing.ts';
 import { startCollector } from '../support/collector.ts';
 import { eventually } from '../support/eventually.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
+import { TestClient } from '../support/graphql-client.ts';
 import { sleepGraph } from '../support/graphs.ts';
-import { ended, submitGraph } from '../support/jobs.ts';
+import { act, ended, jobThat, submitGraph } from '../support/jobs.ts';
 import { startGateway } from '../support/running-gateway.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
@@ -140,6 +146,35 @@ describe('a gateway', () => {
       ]),
     );
   });
+
+  it('that is killed goes on in the same trace after the next start', async () => {
+    const { url, exports } = await startCollector();
+    const simulator = await startSimulator();
+    onTestFinished(() => simulator.stop());
+    const dataDir = await mkdtemp(join(tmpdir(), 'comfyfleet-traces-'));
+    onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: url };
+    const sent = (name: string) => exports.flatMap((one) => one.spans).find((one) => one.name === name);
+
+    const first = await startGatewayProcess(dataDir, [simulator.url], env);
+    const client = new TestClient(first.url);
+    onTestFinished(() => client.close());
+    const { id } = await submitGraph(client, sleepGraph({ seconds: 120, steps: 1200 }));
+    const request = await eventually(() => sent('graphql mutation submitJob'), { what: 'the request' });
+    await jobThat(client, id, ({ progress }) => progress.fraction > 0);
+    await first.end('SIGKILL');
+
+    const second = await startGatewayProcess(dataDir, [simulator.url], env);
+    const again = new TestClient(second.url);
+    onTestFinished(() => again.close());
+    expect(await act(again, 'cancelJob', id)).toMatchObject({ job: { status: 'CANCELED' } });
+    const attempt = await eventually(() => sent('attempt'), { what: 'the attempt', withinMs: 30_000 });
+    expect(attempt).toMatchObject({ traceId: request.traceId, parentSpanId: request.spanId });
+    const attributes = new Map(attempt.attributes.map(({ key, value }) => [key, value]));
+    expect(attributes.get('comfyfleet.attempt.adopted')).toEqual({ boolValue: true });
+    expect(attributes.get('comfyfleet.attempt.outcome')).toEqual({ stringValue: 'canceled' });
+    await second.end('SIGTERM');
+  }, 60_000);
 
   it.each([
     ['hangs', null],

@@ -23,6 +23,7 @@ import { leaderKills } from './scenarios/leader-kills.ts';
 import { loopLag } from './scenarios/loop-lag.ts';
 import { malformed } from './scenarios/malformed.ts';
 import { noSocket } from './scenarios/no-socket.ts';
+import { numbers } from './scenarios/numbers.ts';
 import { outage } from './scenarios/outage.ts';
 import { poison } from './scenarios/poison.ts';
 import { postgresRestarts } from './scenarios/postgres-restarts.ts';
@@ -50,6 +51,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   malformed,
   'loop-lag': loopLag,
   'no-socket': noSocket,
+  numbers,
   outage,
   poison,
   'postgres-restarts': postgresRestarts,

@@ -95,9 +95,8 @@ function plotsOf({ depth, busy, waited, ran }: Figures): Plot[] {
 }
 
 function optionsOf(plots: readonly Plot[]): EChartsCoreOption {
-  const begin = Math.min(
-    ...plots.flatMap(({ lines }) => lines.map(({ points }) => points[0]?.[0] ?? Number.POSITIVE_INFINITY)),
-  );
+  const times = plots.flatMap(({ lines }) => lines.flatMap(({ points }) => points.map(([at]) => at)));
+  const [begin, end] = [Math.min(...times), Math.max(...times)];
   const tops = plots.map((_, index) => PLOT.top + index * PLOT.every);
   return {
     animation: false,
@@ -106,7 +105,7 @@ function optionsOf(plots: readonly Plot[]): EChartsCoreOption {
     title: plots.map(({ title }, index) => heading(title, tops[index] ?? 0)),
     legend: plots.map(({ lines }, index) => legend(lines, tops[index] ?? 0)),
     grid: tops.map((top) => ({ left: 64, right: 24, top, height: PLOT.height })),
-    xAxis: plots.map((_, index) => minutes(index, index === plots.length - 1)),
+    xAxis: plots.map((_, index) => minutes(index, (end - begin) / 60_000, index === plots.length - 1)),
     yAxis: plots.map((plot, index) => scaleOf(plot, index)),
     series: plots.flatMap((plot, index) =>
       plot.lines.map((line, nth) => curve(line, nth, plot, index, begin)),
@@ -134,15 +133,16 @@ const legend = (lines: readonly Line[], top: number): object => ({
   textStyle: { color: INK, fontSize: 12 },
 });
 
-const minutes = (gridIndex: number, isLast: boolean): object => ({
+const minutes = (gridIndex: number, max: number, isLast: boolean): object => ({
   type: 'value',
   gridIndex,
   minInterval: 1,
-  max: 'dataMax',
+  max,
   axisLine: { lineStyle: { color: PALE } },
   axisTick: { show: false },
   splitLine: { show: false },
-  axisLabel: { show: isLast, color: INK, formatter: '{value} min' },
+  // the last one may be any fraction
+  axisLabel: { show: isLast, showMaxLabel: max % 1 === 0, color: INK, formatter: '{value} min' },
 });
 
 const scaleOf = ({ scale, format }: Plot, gridIndex: number): object => ({

@@ -3,7 +3,7 @@
  *
  *   npx tsx scripts/plot-metrics.ts http://127.0.0.1:4000 figures.svg now-1h now
  *
- * Without an address it runs a fleet of its own first, three simulated instances and bursts of 400 jobs in about five
+ * Without an address it runs a fleet of its own first, three simulated instances and bursts of 300 jobs in about four
  * minutes: npx tsx scripts/plot-metrics.ts makes assets/figures.svg, the picture of the README.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -23,9 +23,9 @@ const ENTRY = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
 /** Jobs that are submitted at once, and how many must be left of them before the next come. */
 const BURSTS = [
-  { jobs: 160, until: 50 },
-  { jobs: 140, until: 0 },
-  { jobs: 100, until: 0 },
+  { jobs: 120, until: 40 },
+  { jobs: 110, until: 0 },
+  { jobs: 70, until: 0 },
 ];
 
 const [address, file = PICTURE, from = 'now-1h', to = 'now'] = process.argv.slice(2);

@@ -111,6 +111,63 @@ describe.each(ENGINES)('on %s', (engine) => {
     });
   });
 
+  describe('many old jobs', () => {
+    const canceled = async (count: number): Promise<void> => {
+      for (let n = 0; n < count; n++) await bench.recorder.cancel(alice, await bench.waiting());
+      await bench.clock.advance(DAY + 1);
+    };
+    const left = async (): Promise<number> =>
+      (await bench.store.db.selectFrom('jobs').select('id').execute()).length;
+    /** Takes 5 ms for each batch, and notes how many were in it. */
+    const slow = (batches: number[], after: () => void = () => undefined): Retention =>
+      createRetention({
+        store: bench.store,
+        recorder: {
+          remove: bench.recorder.remove,
+          async removeSeveral(...asked) {
+            const removed = await bench.recorder.removeSeveral(...asked);
+            await bench.clock.advance(5);
+            batches.push(removed);
+            after();
+            return removed;
+          },
+        },
+        storage: files,
+        clock: bench.clock,
+        logger: createLogger('silent'),
+        retentionMs: DAY,
+        intervalMs: 3_600_000,
+      });
+
+    it('go a few at a time, and the others get four times as long as each batch took', async () => {
+      await canceled(120);
+      const batches: number[] = [];
+      const round = slow(batches).round();
+      const rests = () => eventually(() => bench.clock.nextDue === bench.clock.now() + 20);
+      for (const done of [1, 2]) {
+        await rests();
+        expect(batches).toHaveLength(done);
+        await bench.clock.advance(20);
+      }
+      await round;
+      expect(batches).toEqual([50, 50, 20]);
+      expect(await left()).toBe(0);
+    });
+
+    it('are left from the moment on at which this process may go on no longer', async () => {
+      await canceled(120);
+      const batches: number[] = [];
+      const halt = { aborted: false };
+      const round = slow(batches, () => {
+        halt.aborted = true;
+      }).round(halt);
+      await eventually(() => bench.clock.nextDue !== undefined);
+      await bench.clock.advance(20);
+      await round;
+      expect(await left()).toBe(70);
+    });
+  });
+
   describe('retention.cleanUp', () => {
     it('deletes what ended before the retention and leaves what is younger, waits or runs', async () => {
       const old = await bench.completed();

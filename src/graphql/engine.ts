@@ -5,7 +5,6 @@ import type { Logger } from '../lib/logger.ts';
 import { createContextFactory, type GraphqlContext, type RequestInfo } from './context.ts';
 import { limitsRule, MAX_TOKENS } from './limits.ts';
 import { useMasking } from './masking.ts';
-import { useOperationSpans } from './operation-spans.ts';
 import type { Services } from './services.ts';
 
 /** What a transport hands over with each request. */
@@ -26,12 +25,10 @@ export interface EngineOptions {
 
 export function createEngine({ services, schema, shutdown, plugins = [] }: EngineOptions): Engine {
   const contextOf = createContextFactory(services, shutdown);
-  const { tracer, clock, logger } = services;
-  const spans = tracer ? [useOperationSpans(tracer, clock)] : [];
   return createYoga<TransportContext, GraphqlContext>({
     context: ({ info }) => contextOf(info),
-    plugins: [...spans, ...plugins, usePresentSchema(schema), useLimits(), useCrowdLoaders(), useMasking()],
-    logging: loggingTo(logger),
+    plugins: [...plugins, usePresentSchema(schema), useLimits(), useCrowdLoaders(), useMasking()],
+    logging: loggingTo(services.logger),
     maskedErrors: { isDev: false, errorMessage: 'an internal error' },
     graphqlEndpoint: '/graphql',
     landingPage: false,

@@ -8,6 +8,7 @@ import { type FastifyInstance, fastify } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
 import { createEngine, type Engine } from '../graphql/engine.ts';
 import { OperationReports, useOperationReports } from '../graphql/operation-reports.ts';
+import { useOperationSpans } from '../graphql/operation-spans.ts';
 import { passingError } from '../graphql/passing-error.ts';
 import { buildSchema } from '../graphql/schema.ts';
 import type { Service } from '../lib/service.ts';
@@ -116,6 +117,7 @@ class FastifyServer implements HttpServer {
       schema,
       shutdown: this.#shutdown.signal,
       plugins: [
+        ...(parts.tracer ? [useOperationSpans(parts.tracer, clock)] : []),
         useOperationReports(reports),
         bodies as never,
         useEventStreams(this.#streams),

@@ -2,6 +2,7 @@
 import { cluster } from './cluster.ts';
 import { expiry } from './expiry.ts';
 import { idle } from './idle.ts';
+import { metricsQuery } from './metrics-query.ts';
 import { overhead } from './overhead.ts';
 import { estimateError } from './scheduling/estimate-error.ts';
 import { scheduling } from './scheduling/index.ts';
@@ -16,6 +17,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   scrape,
   scheduling,
   estimates: estimateError,
+  'metrics-query': metricsQuery,
   expiry,
 };
 

@@ -51,6 +51,9 @@ const ask = (query: string) => post({ query });
 
 describe('figures over time', () => {
   it('answer Infinity, whose macros are replaced in the text of the query and whose variables are null', async () => {
+    const macros: Record<string, string> = {
+      ...{ __timeFrom: String(AT), __timeTo: new Date(AT + 180_000).toISOString(), __interval_ms: '60000' },
+    };
     const query =
       `{ metricRows(metrics: [JOBS_COMPLETED, JOB_DURATION], from: \${__timeFrom}, to: "\${__timeTo:date:iso}",
       intervalMs: \${__interval_ms}, groupBy: [INSTANCE]) { time timeMs metric stat value instance } }`.replace(

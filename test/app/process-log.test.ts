@@ -50,7 +50,7 @@ describe('a gateway that is asked to stop', () => {
     expect(code).toBe(0);
     expect(last(combined)).toMatchObject({ msg: 'comfyfleet has stopped' });
     expect(combined.trimEnd().split('\n')).toEqual(lines);
-  }, 20_000);
+  }, 60_000);
 });
 
 describe('a gateway that meets an error of its own', () => {
@@ -71,7 +71,7 @@ describe('a gateway that meets an error of its own', () => {
         expect(last(text)).toMatchObject(fatal);
       expect(JSON.stringify(ended)).not.toContain('hush');
     },
-    20_000,
+    60_000,
   );
 });
 
@@ -82,5 +82,5 @@ describe('a gateway that cannot start', () => {
     expect(ended.stderr).toMatch(/^comfyfleet: .+\n$/);
     expect(last(ended.error)).toMatchObject({ level: 60, msg: 'comfyfleet could not go on' });
     expect(JSON.stringify(ended)).not.toContain('hush');
-  }, 20_000);
+  }, 60_000);
 });

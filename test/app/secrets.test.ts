@@ -97,7 +97,7 @@ class Watched {
         if (this.#child.exitCode !== null) throw new Error(`it ended: ${this.said.join('')}`);
         return /"url":"(http:[^"]+)".*is serving/.exec(this.said.join(''))?.[1];
       },
-      { withinMs: 30_000 },
+      { withinMs: 60_000 },
     );
   }
 
@@ -287,7 +287,7 @@ describe('planted secrets', () => {
         traces: traces.bodies.join('\n'),
       }),
     ).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   it.each([
     [
@@ -321,6 +321,6 @@ describe('planted secrets', () => {
       await gateway.end();
       expect(leaks(await gateway.written())).toEqual([]);
     },
-    40_000,
+    120_000,
   );
 });

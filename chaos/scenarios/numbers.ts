@@ -14,6 +14,8 @@ import { type Finding, randomFrom, type Scenario, type ScenarioSetting } from '.
 const SIZE: NumbersSize = { jobs: Number(process.env.CHAOS_JOBS ?? 2000), longestSeconds: 1.2, crashes: 3 };
 const INSTANCES = 4;
 const ENGINE = process.env.CHAOS_ENGINE;
+/** What is to be tried again is tried again, however much fails. */
+const ENV = { RETRY_BUDGET_PERCENT: '100' };
 
 export const numbers: Scenario = async (setting) => {
   const findings: Finding[] = [];
@@ -32,7 +34,7 @@ export function numbersEmbedded(
     const instances = await Promise.all(
       Array.from({ length: instanceCount }, (_, n) => ground.simulator(`gpu${n + 1}`)),
     );
-    const gateway = await ground.gateway(instances);
+    const gateway = await ground.gateway(instances, ENV);
     await startAll([...instances, gateway]);
     const killLeader = async (): Promise<void> => {
       await gateway.end('SIGKILL');
@@ -45,7 +47,7 @@ export function numbersEmbedded(
 
 /** Two API replicas, two schedulers. */
 export function numbersOnCluster({ seed, say }: ScenarioSetting, size: NumbersSize): Promise<NumbersResult> {
-  const setting = { apis: 2, schedulers: 2, instances: INSTANCES, env: { LEASE_TTL_MS: '3000' } };
+  const setting = { apis: 2, schedulers: 2, instances: INSTANCES, env: { ...ENV, LEASE_TTL_MS: '3000' } };
   return withCluster(setting, async (cluster) => {
     const { apis, schedulers, instances } = cluster;
     const killLeader = async (): Promise<void> => {

@@ -171,7 +171,7 @@ function addErrorCount(builder: Builder) {
         resolve: ({ value }) => value.lastAt,
       }),
       lastMessage: t.string({
-        description: 'What Job.error.message said then.',
+        description: 'What that means, and the type of the node; `recentFailures` has what the node said.',
         resolve: ({ value }) => value.lastMessage,
       }),
     }),

@@ -1,4 +1,5 @@
 /** What is noted for the figures at each change of a job: rows to facts. Pure; the recorder writes them beside the change. */
+import { FAULTS, type Fault } from '../domain/fault.ts';
 import type { Job } from '../domain/job.ts';
 import type { MetricFact } from '../domain/metric-fact.ts';
 import { present } from '../lib/assert.ts';
@@ -45,7 +46,13 @@ export function endedFact(job: Job): MetricFact {
     instanceId,
     status: job.status as EndedStatus,
     code: error?.code ?? null,
-    message: error?.message ?? null,
+    message: error && messageOf(error),
     runMs,
   };
+}
+
+/** Not what a node said: that may hold inputs of the job, and figures are kept for longer, and for everybody. */
+function messageOf({ code, nodeType }: Fault): string {
+  const { message } = FAULTS[code];
+  return nodeType === null ? message : `${message} (${nodeType})`;
 }

@@ -1,6 +1,6 @@
 /** What the recorder notes for the figures, in the transaction of each change. Walks of all kinds: recorder-invariants. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fault } from '../../src/domain/fault.ts';
+import { FAULTS, fault } from '../../src/domain/fault.ts';
 import type { MetricFact } from '../../src/domain/metric-fact.ts';
 import { findAttempt } from '../../src/store/attempts.ts';
 import { findJob } from '../../src/store/jobs.ts';
@@ -74,9 +74,16 @@ describe.each(ENGINES)('the facts of a job on %s', (engine) => {
     const where = { at: now(), ...common, instanceId: 'i1', runMs: 90 };
     expect(await taken()).toEqual([
       { kind: 'attempt-ended', ...where, outcome: 'LOST', code: 'INSTANCE_CRASHED', counted: true },
-      { kind: 'ended', ...where, status: 'FAILED', code: 'POISON', message: 'it took three instances down' },
+      { kind: 'ended', ...where, status: 'FAILED', code: 'POISON', message: FAULTS.POISON.message },
     ]);
     expect(await findJob(bench.store.db, 'any', jobId)).toMatchObject({ runMs: 90 });
+  });
+
+  it('repeat nothing that a node said: it may hold inputs of the job', async () => {
+    const { attemptId } = await started();
+    const said = fault('NODE_FAILED', 'no such style: a secret wish', { nodeId: '7', nodeType: 'Styler' });
+    await bench.recorder.fail(attemptId, TERM, said, FINAL, 5);
+    expect((await taken())[1]).toMatchObject({ code: 'NODE_FAILED', message: 'a node failed (Styler)' });
   });
 
   it('say no time of a job whose last attempt never ran on its instance', async () => {
@@ -106,8 +113,8 @@ describe.each(ENGINES)('the facts of a job on %s', (engine) => {
   it('tell of a job whose deadline passed', async () => {
     const jobId = await bench.waiting({ workflow: 'portrait', deadlineAt: now() });
     await taken();
-    const job = await bench.recorder.expire(jobId);
-    const why = { code: 'DEADLINE_EXCEEDED', message: job?.error?.message };
+    await bench.recorder.expire(jobId);
+    const why = { code: 'DEADLINE_EXCEEDED', message: FAULTS.DEADLINE_EXCEEDED.message };
     const ended = { at: now(), ...common, instanceId: null, status: 'FAILED', runMs: null };
     expect(await taken()).toEqual([{ kind: 'ended', ...ended, ...why }]);
   });

@@ -91,6 +91,9 @@ describe('docker-compose.yml', () => {
       COMFYUI_INSTANCES: 'http://gpu1:8188',
       PUBLIC_URL: 'https://images.example',
       GRAFANA_PASSWORD: 'gp',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
+      OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer t',
+      GPU_SECOND_PRICE: '0.002',
     }).services;
     expect(set.postgres?.environment?.POSTGRES_PASSWORD).toBe('pw');
     expect(set.scheduler?.environment?.DATABASE_URL).toContain(':pw@postgres');
@@ -99,6 +102,12 @@ describe('docker-compose.yml', () => {
     expect(set.standby?.environment?.COMFYUI_INSTANCES).toBe('http://gpu1:8188');
     expect(set['api-2']?.environment?.PUBLIC_URL).toBe('https://images.example');
     expect(set.grafana?.environment?.GF_SECURITY_ADMIN_PASSWORD).toBe('gp');
+    for (const name of ['api-1', 'api-2', 'scheduler', 'standby'])
+      expect(configOf(set[name]?.environment), name).toMatchObject({
+        otelExporterOtlpEndpoint: 'http://collector:4318',
+        otelExporterOtlpHeaders: ['authorization=Bearer t'],
+        gpuSecondPrice: 0.002,
+      });
   });
 });
 

@@ -54,7 +54,7 @@ const MAY_BE_EMPTY = [/dropped_events_total/];
 
 describe('on a live gateway', () => {
   // what fails is tried again at once: few jobs leave no budget for it
-  const config = { jobMaxAttempts: 2, retryBudgetPercent: 100 };
+  const config = { maxAttempts: 2, retryBudgetPercent: 100 };
   const gateway = sharedGateway({ instances: [{}, {}, {}], config });
   let prometheus: PrometheusServer;
   let salt = 0;

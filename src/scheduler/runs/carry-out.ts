@@ -8,7 +8,7 @@ import { failed, type Outcome } from './outcome.ts';
 import { release } from './release.ts';
 import { closeCanceled, type RetryTuning, settle } from './settle.ts';
 
-/** A prompt that does not stop sooner says something about its instance. */
+/** A prompt that does not stop sooner says something about its instance, and its job is over without it. */
 const TIMEOUT_RELEASE_MS = 5000;
 const FREE_DEADLINE_MS = 3000;
 
@@ -87,9 +87,12 @@ async function obey(run: ActiveRun, tuning: RetryTuning): Promise<void> {
       return;
     case 'timeout': {
       run.stillRuns();
-      // the job need not wait for the instance to let go; its place there does
+      // how long it really was there is known once it is gone; one that does not go is not waited for
+      const gone = await free(run, TIMEOUT_RELEASE_MS);
+      if (run.stopSignal.aborted) return;
+      if (!gone) run.stillRuns();
       await conclude(run, failed(fault('TIMEOUT')), tuning);
-      if ((await free(run, TIMEOUT_RELEASE_MS)) || run.stopSignal.aborted) return;
+      if (gone) return;
       run.subject.member.experienced(WOULD_NOT_STOP, run.subject.job);
       await free(run, Number.POSITIVE_INFINITY);
       return;

@@ -2,7 +2,6 @@
  * One term of leadership, from taking over what is open to letting everything go: the fleet's sockets and probes, the runs
  * of this process, the queue in memory, the listeners. Nothing of it outlives the term; the next one starts from the rows.
  */
-import type { Fleet } from '../fleet/fleet.ts';
 import type { Recorder } from '../jobs/recorder.ts';
 import { claimOpenAttempts } from '../store/attempts.ts';
 import { type Adopted, adoptThese } from './adopt.ts';
@@ -10,11 +9,12 @@ import { Background } from './background.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { fencedBus, type RunBus } from './fenced-bus.ts';
 import { fencedRecorder } from './fenced-recorder.ts';
+import { fleetNews } from './fleet-news.ts';
 import { Learning } from './forecast/learning.ts';
 import { Surveyor, type SurveyParts } from './forecast/survey.ts';
 import { listenForHints } from './hints.ts';
+import { Leavings } from './leavings.ts';
 import { QueueNews } from './queue-news.ts';
-import { traceWait } from './queue-trace.ts';
 import { Removals } from './removals.ts';
 import { RowsCheck } from './rows-check.ts';
 import { ActiveRun } from './runs/active-run.ts';
@@ -50,6 +50,7 @@ export class LeaderTerm {
   readonly #inputFiles: InputFiles;
   readonly #storageWatch: StorageWatch;
   readonly #dispatcher: Dispatcher;
+  readonly #leavings: Leavings;
   readonly #rows: RowsCheck;
   readonly #runs = new Runs();
   readonly #background: Background;
@@ -89,6 +90,12 @@ export class LeaderTerm {
     };
     const begin = (adopted: Adopted): void => this.#begin(adopted);
     this.#dispatcher = new Dispatcher({ ...shared, line: this.#line, news, begin }, term);
+    this.#leavings = new Leavings({
+      ...shared,
+      line: this.#line,
+      dispatcher: this.#dispatcher,
+      onChange: () => this.#surveyor.changed(),
+    });
     this.#surveyor = new Surveyor({
       ...parts,
       bus: this.#runBus,
@@ -133,7 +140,7 @@ export class LeaderTerm {
     await this.#wishes.carryOut(goOn);
     if (goOn()) await this.#line.refresh(clock.now(), clock.monotonic());
     if (goOn()) await this.#rows.checkInTime();
-    if (goOn()) await this.#expireOverdue(goOn);
+    if (goOn()) await this.#leavings.expireOverdue(goOn);
     const mayStart = (): boolean => goOn() && this.#parts.mayStart();
     if (mayStart()) await this.#dispatcher.dispatch(mayStart);
   }
@@ -195,7 +202,15 @@ export class LeaderTerm {
     // before the first probes, which write the rows anew
     await this.#learning.recall();
     await fleet.start();
-    this.#unlisten.push(fleet.listen(this.#fleetListener()));
+    const news = fleetNews({
+      ...this.#parts,
+      runs: this.#runs,
+      learning: this.#learning,
+      inputFiles: this.#inputFiles,
+      sweeper: this.#sweeper,
+      goesOn: () => this.#goesOn(),
+    });
+    this.#unlisten.push(fleet.listen(news));
     const parts = { ...this.#parts, db: store.db, recorder: this.#recorder };
     const adopted = await adoptThese(parts, this.#term, open);
     await this.#learning.know(adopted.map((one) => one.subject.job.needsKey));
@@ -251,48 +266,7 @@ export class LeaderTerm {
   }
 
   #notWanted(jobId: string): void {
-    const { clock, tracer } = this.#parts;
-    const waiting = this.#line.queue.get(jobId);
-    if (waiting) traceWait(tracer, waiting, clock.now(), 'canceled');
-    this.#line.queue.remove(jobId);
-    this.#surveyor.changed();
-    this.#dispatcher.notWanted(jobId);
+    this.#leavings.notWanted(jobId);
     for (const run of this.#runs.ofJob(jobId)) run.interrupt('cancel');
-  }
-
-  async #expireOverdue(goOn: () => boolean): Promise<void> {
-    const { clock, logger, tracer } = this.#parts;
-    for (const job of this.#line.queue.overdue(clock.now())) {
-      if (!goOn()) return;
-      const expired = await this.#recorder.expire(job.id, this.#dispatcher.whyWaiting(job));
-      if (expired) {
-        traceWait(tracer, job, clock.now(), 'expired');
-        logger.warn({ job: job.id, code: 'DEADLINE_EXCEEDED' }, 'a job waited past its deadline');
-        this.#line.queue.remove(job.id);
-      } else this.#line.note(job.id);
-      this.#surveyor.changed();
-    }
-  }
-
-  #fleetListener(): Parameters<Fleet['listen']>[0] {
-    return {
-      onChange: () => this.#parts.wake(),
-      onPanic: () => this.#parts.wake(),
-      onMessage: (id, message) => {
-        if (this.#goesOn()) this.#runs.route(id, message);
-      },
-      onSocket: (id, change) => {
-        for (const run of this.#runs.ofInstance(id)) run.socketChanged(change === 'gone');
-      },
-      onComeback: (id, comeback) => {
-        this.#inputFiles.forget(id);
-        if (comeback !== 'same') this.#learning.cameBack(id, this.#parts.clock.now());
-        for (const run of this.#runs.ofInstance(id)) run.socketChanged(true);
-      },
-      onQueue: (id, queue) => {
-        const member = this.#parts.fleet.member(id);
-        if (member && this.#goesOn()) this.#sweeper.sweep(member, queue);
-      },
-    };
   }
 }

@@ -7,25 +7,20 @@ export async function instanceNames(db: Db): Promise<Map<string, string>> {
   return new Map(rows.map(({ id, name }) => [id, name]));
 }
 
-/**
- * Names by ids: of those in the fleet, of those removed after `at` (epoch ms), and of all that ever had the name of one in the
- * fleet.
- */
+/** Names by ids of all that have, or ever had, a name that one in the fleet has, or one that was removed at `at` (epoch ms) or later. */
 export async function namesSince(db: Db, at: number): Promise<Map<string, string>> {
   const rows = await db
     .selectFrom('instances')
     .select(['id', 'name'])
-    .where((eb) =>
-      eb.or([
-        eb('removed_at', 'is', null),
-        eb('removed_at', '>', at),
-        eb(
-          'name',
-          'in',
-          eb.selectFrom('instances as live').select('live.name').where('live.removed_at', 'is', null),
-        ),
-      ]),
-    )
+    .where('name', 'in', namesInUse(db, at))
     .execute();
   return new Map(rows.map(({ id, name }) => [id, name]));
+}
+
+/** Names that one in the fleet has, or one that was removed at `since` (epoch ms) or later. */
+export function namesInUse(db: Db, since: number) {
+  return db
+    .selectFrom('instances as holder')
+    .select('holder.name')
+    .where((eb) => eb.or([eb('holder.removed_at', 'is', null), eb('holder.removed_at', '>=', since)]));
 }

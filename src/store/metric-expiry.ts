@@ -1,6 +1,7 @@
 /** Figures that are kept no more, a few rows at a time, so that nobody waits long for the one connection. */
 import { type SqlBool, sql } from 'kysely';
 import { ALL_TIME, type Width } from '../domain/metric-measure.ts';
+import { namesInUse } from './instance-names.ts';
 import type { Db } from './open.ts';
 import { lockRollups } from './rollups.ts';
 
@@ -30,13 +31,17 @@ export async function dropFailures(db: Db, before: number): Promise<void> {
   await db.deleteFrom('metric_failures').where('last_at', '<', before).execute();
 }
 
-/** What is known of all time about instances that were removed before (epoch ms). */
+/**
+ * What is known of all time about instances whose names have not been in use since `before` (epoch ms). What earlier holders
+ * of a name did counts together with what the present one does: without it a counter would fall.
+ */
 export async function dropRemovedInstances(db: Db, before: number): Promise<void> {
-  const series = sql`select s.id from metric_series s join instances i on i.id = s.instance where i.removed_at < ${before}`;
+  const ids = db.selectFrom('instances').select('id').where('name', 'not in', namesInUse(db, before));
+  const series = db.selectFrom('metric_series').select('id').where('instance', 'in', ids);
   await db
     .deleteFrom('metric_rollups')
     .where('width_ms', '=', ALL_TIME)
-    .where(sql<SqlBool>`series_id in (${series})`)
+    .where('series_id', 'in', series)
     .execute();
 }
 

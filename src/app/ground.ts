@@ -57,7 +57,7 @@ export async function openGround(
   try {
     const clock = await createStoreClock(store, systemClock, logger);
     const startedAt = clock.monotonic();
-    const uptimeMs = (): number => clock.monotonic() - startedAt;
+    const uptimeMs = (): number => Math.round(clock.monotonic() - startedAt);
     const parts = { logger, clock, ids: createIds(clock), random: Math.random, uptimeMs };
     const guard = isPostgres(store.db) ? new SqlBlobGuard({ ...parts, store }) : new MemoryBlobGuard();
     warnOfLonelyParts(config, logger);

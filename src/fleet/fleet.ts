@@ -210,7 +210,7 @@ class InstanceFleet implements Fleet {
       clientId: await findClientId(store.db, instance.id),
       login: await findLogin(store.db, instance.id),
       fleetId: this.#id,
-      logger: this.#options.logger.child({ instance: instance.id }),
+      logger: this.#options.logger.child({ instance: instance.id, instanceName: instance.name }),
       probeIntervalMs: config.probeIntervalMs,
       probeTimeoutMs: config.probeTimeoutMs,
       unhealthyAfterMisses: config.unhealthyAfterMisses,

@@ -147,7 +147,7 @@ async function spaceCheck(storage: BlobStore): Promise<HealthCheck> {
   const free = await storage.freeBytes().catch(() => undefined);
   if (free === undefined) return check('storage', false, 'the storage does not answer');
   if (free === null) return { name: 'storage', ok: true, message: null };
-  return { name: 'storage', ok: free >= LOW_SPACE_BYTES, message: `${free} bytes free` };
+  return { name: 'storage', ok: free >= LOW_SPACE_BYTES, message: `${(free / 2 ** 30).toFixed(1)} GiB free` };
 }
 
 /** A gateway that starts is given time to catch up with what happened before. */

@@ -60,6 +60,6 @@ function makeFolder(dir: string, logger: Logger): void {
 
 /** At once and in this thread: a line that was said before a crash is seen. */
 function prettily(stdout: DestinationStream, colorize: boolean): DestinationStream {
-  const format = prettyFactory({ colorize, translateTime: 'SYS:HH:MM:ss.l' });
+  const format = prettyFactory({ colorize, translateTime: 'SYS:HH:MM:ss.l', singleLine: true });
   return { write: (line) => void stdout.write(format(line)) };
 }

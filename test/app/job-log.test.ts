@@ -91,7 +91,7 @@ describe('the log', () => {
     await gateway.instances[0]?.control.restart();
     await eventually(() => changes().length === 3);
     expect(changes()).toMatchObject([
-      { level: 30, from: 'UNKNOWN', to: 'HEALTHY', instance: expect.any(String) },
+      { level: 30, from: 'UNKNOWN', to: 'HEALTHY', instance: expect.any(String), instanceName: 'gpu1' },
       { level: 40, to: 'UNHEALTHY', reason: expect.stringContaining('ECONNREFUSED') },
       { level: 30, to: 'HEALTHY', reason: null },
     ]);

@@ -36,7 +36,7 @@ describe('stdout', () => {
     const { logger, shown } = rig({ format: 'pretty' });
     logger.info({ job: 'j1' }, 'a job is queued');
     logger.error({ err: new Error('it broke') }, 'a step failed');
-    expect(shown[0]).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: a job is queued\n +job: "j1"\n$/);
+    expect(shown[0]).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: a job is queued \{"job":"j1"\}\n$/);
     expect(shown[1]).toContain('it broke');
     expect(shown[1]).toMatch(/\n +at .*log-output\.test\.ts/);
   });

@@ -25,8 +25,22 @@ interface RequestFigures {
 const SOON = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
+let ofNode: Registry | undefined;
+
+/**
+ * From the first call to its end the process watches itself: prom-client cannot be told to stop its timer of 50 Hz and its
+ * observer of garbage collection. So there is one of each, however many gateways a process has had.
+ */
+function observedNode(): Registry {
+  if (ofNode) return ofNode;
+  ofNode = new Registry();
+  collectDefaultMetrics({ register: ofNode, eventLoopMonitoringPrecision: 20 });
+  return ofNode;
+}
+
 export class ProcessFigures {
   readonly #registry = new Registry();
+  #ofNode: Registry | undefined;
   readonly #operations = this.#histogram('graphql_request_duration_seconds', SOON);
   readonly #errors = this.#counter('graphql_errors_total');
   readonly #requests = this.#histogram('http_request_duration_seconds', SOON);
@@ -62,9 +76,9 @@ export class ProcessFigures {
   readonly onComfyRequest = ({ route, outcome, ms }: ComfyRequest): void =>
     this.#comfyui.observe({ route, outcome }, ms / 1000);
 
-  /** From now on what Node knows of the process is told too: it costs a timer of 50 Hz. */
+  /** What Node knows of the process is told too. */
   observeProcess(): void {
-    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 20 });
+    this.#ofNode = observedNode();
   }
 
   /** A gauge that is asked when it is told; what it answers with null is absent. */
@@ -83,8 +97,9 @@ export class ProcessFigures {
   }
 
   /** In Prometheus' text format. */
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  async text(): Promise<string> {
+    const texts = await Promise.all([this.#registry.metrics(), this.#ofNode?.metrics() ?? '']);
+    return texts.join('\n');
   }
 
   #counter(name: ProcessMetric): Counter {

@@ -1,5 +1,6 @@
 /** Spans of operations, whatever they come to, and where else their trace is told. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { defaultViewer } from '../../src/domain/viewer.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { SpanRecord } from '../support/span-record.ts';
@@ -54,6 +55,26 @@ describe('the span of an operation', () => {
     expect(response.status).toBe(200);
     expect(only()).toMatchObject({ name: 'graphql subscription jobs' });
     leave.abort();
+  });
+
+  it('ends with the operation also where its client left before', async () => {
+    await gateway.addInstance('gpu1');
+    const graph = '{ a: { class_type: "PreviewAny", inputs: {} } }';
+    const query = `mutation { submitJob(input: { graph: ${graph}, waitMs: 60000 }) { __typename } }`;
+    const leave = new AbortController();
+    const asked = fetch(gateway.graphqlUrl, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ query }),
+      signal: leave.signal,
+    }).catch(({ name }) => name);
+    const { job } = await eventually(() => gateway.logs.find(({ msg }) => msg === 'job submitted'));
+    leave.abort();
+    expect(await asked).toBe('AbortError');
+    expect(spans.all()).toEqual([]);
+    await gateway.recorder.cancel(defaultViewer, String(job));
+    await eventually(() => spans.all().length > 0);
+    expect(only()).toMatchObject({ name: 'graphql mutation submitJob' });
   });
 
   it('is found by the lines of its request in the log', async () => {

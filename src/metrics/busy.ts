@@ -4,7 +4,8 @@
  */
 import type { Db } from '../store/open.ts';
 import { openRuns } from '../store/open-runs.ts';
-import { coverage, type Piece, readPieces, type TimeRange } from './window.ts';
+import type { Piece } from '../store/rollup-points.ts';
+import { coverage, readPieces, type TimeRange } from './window.ts';
 
 /** What rollups say of it: time spent, and who was heard of. */
 export const BUSY_MEASURES = ['gpu_time', 'response_time'] as const;
@@ -32,9 +33,11 @@ export async function readBusy(db: Db, { now, instances, ...query }: BusyQuery):
   const where = instances ? { instance: instances } : {};
   const by = ['instance'] as const;
   const [spent, heard] = BUSY_MEASURES;
-  const ended = await readPieces(db, { ...query, measure: spent, by, where });
-  const answered = await readPieces(db, { ...query, measure: heard, by, where });
-  const runs = await openRuns(db);
+  const [ended, answered, runs] = await Promise.all([
+    readPieces(db, { ...query, measure: spent, by, where }),
+    readPieces(db, { ...query, measure: heard, by, where }),
+    openRuns(db),
+  ]);
   const times = new Map<string, BusyTime>();
   const add = (time: BusyTime): void => {
     const place = JSON.stringify([time.at, time.instance]);

@@ -1,7 +1,7 @@
 /** Why jobs failed: how often each fault ended one, where, and the newest of each. Pure. */
 import { FAULTS } from '../domain/fault.ts';
 import { grouped } from '../store/grouped.ts';
-import type { RollupPoint } from '../store/rollups.ts';
+import type { RollupPoint } from '../store/rollup-points.ts';
 import type { MetricFailuresTable } from '../store/schema.ts';
 
 export interface ErrorFigures {

@@ -14,7 +14,7 @@ import { queueCounts } from '../store/jobs.ts';
 import { readFailures } from '../store/metric-failures.ts';
 import { persistedAt } from '../store/metric-progress.ts';
 import type { Db } from '../store/open.ts';
-import { readRollups } from '../store/rollups.ts';
+import { readPoints } from '../store/rollup-points.ts';
 import { readUtilization } from './busy.ts';
 import { errorFigures } from './error-figures.ts';
 import { NO_OUTCOMES, type Outcomes, outcomesBy, outcomesOf } from './outcomes.ts';
@@ -60,8 +60,9 @@ export class FleetFigures {
   readonly #names = once(() => this.#read(instanceNames));
   /** Of all time. */
   readonly outcomesEver = once(async () => {
-    const query = { measure: 'ended', cut: 'fleet', width: ALL_TIME, from: 0, to: 1 } as const;
-    return outcomesOf(await this.#read((db) => readRollups(db, { ...query, pointMs: null, by: ['status'] })));
+    const pieces = [{ width: ALL_TIME, from: 0, to: 1 }];
+    const query = { measure: 'ended', cut: 'fleet', pieces, pointMs: null, by: ['status'] } as const;
+    return outcomesOf(await this.#read((db) => readPoints(db, query)));
   });
   readonly outcomes = once(async () => outcomesOf(await this.#window({ measure: 'ended', by: ['status'] })));
   readonly queueTime = once(async () => {
@@ -84,8 +85,12 @@ export class FleetFigures {
 
   /** Each instance of the fleet, and those that are gone of which the time knows something, by name. */
   readonly byInstance = once(async (): Promise<PartFigures[]> => {
-    const [live, names] = [await this.instances(), await this.#names()];
-    const [outcomes, busy] = [await this.#outcomesBy.instance(), await this.#utilization()];
+    const [live, names, outcomes, busy] = await Promise.all([
+      this.instances(),
+      this.#names(),
+      this.#outcomesBy.instance(),
+      this.#utilization(),
+    ]);
     const ids = new Set([...live.map(({ id }) => id), ...outcomes.keys(), ...busy.keys()]);
     ids.delete(''); // of jobs that no instance had
     return partsOf(ids, outcomes, (id) => names.get(id) ?? id);
@@ -98,17 +103,16 @@ export class FleetFigures {
   });
 
   readonly errors = once(async () => {
-    const { completed, failed } = await this.outcomes();
-    const names = await this.#names();
     const by = ['code', 'instance', 'workflow'] as const;
-    return errorFigures({
-      failed: await this.#window({ measure: 'ended', by, where: { status: ['FAILED'] } }),
+    const [{ completed, failed: failures }, names, failed, newest] = await Promise.all([
+      this.outcomes(),
+      this.#names(),
+      this.#window({ measure: 'ended', by, where: { status: ['FAILED'] } }),
       // the first bucket may begin a day before the time does
-      newest: await this.#read((db) => readFailures(db, this.range.from - DAY_MS)),
-      nameOf: (id) => names.get(id) ?? id,
-      ended: completed + failed,
-      to: this.range.to,
-    });
+      this.#read((db) => readFailures(db, this.range.from - DAY_MS)),
+    ]);
+    const nameOf = (id: string): string => names.get(id) ?? id;
+    return errorFigures({ failed, newest, nameOf, ended: completed + failures, to: this.range.to });
   });
 
   /** Jobs that ended COMPLETED or FAILED, in an hour of the time as far as it has passed. */

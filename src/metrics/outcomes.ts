@@ -2,7 +2,7 @@
 import type { JobStatus } from '../domain/job.ts';
 import type { Dimension } from '../domain/metric-measure.ts';
 import { grouped } from '../store/grouped.ts';
-import type { RollupPoint } from '../store/rollups.ts';
+import type { RollupPoint } from '../store/rollup-points.ts';
 
 export interface Outcomes {
   readonly completed: number;

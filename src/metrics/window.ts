@@ -17,17 +17,8 @@ import {
   type Width,
 } from '../domain/metric-measure.ts';
 import type { Db } from '../store/open.ts';
+import { type Piece, type PointsQuery, type RollupPoint, readPoints } from '../store/rollup-points.ts';
 import { countSeries } from '../store/rollup-series.ts';
-import { type RollupPoint, type RollupQuery, readRollups } from '../store/rollups.ts';
-
-/** Buckets of one width that follow each other. */
-export interface Piece {
-  readonly width: Width;
-  /** Beginning of the first. */
-  readonly from: number;
-  /** End of the last. */
-  readonly to: number;
-}
 
 /** A time to look at. */
 export interface TimeRange {
@@ -84,7 +75,7 @@ export function cutFor(measure: Measure, needed: readonly Dimension[]): Cut {
   return cut;
 }
 
-export type WindowQuery = Omit<RollupQuery, 'cut' | 'width' | 'from' | 'to' | 'pointMs'>;
+export type WindowQuery = Omit<PointsQuery, 'cut' | 'pieces' | 'pointMs'>;
 
 /** What was measured in a time, told apart as asked; what holds nothing is absent. */
 export async function readWindow(
@@ -95,27 +86,22 @@ export async function readWindow(
   return readPieces(db, { ...query, pieces: coverage(range), pointMs: null });
 }
 
-export interface PiecesQuery extends WindowQuery {
-  readonly pieces: readonly Piece[];
-  /** Width of a point, a multiple of the width of every piece; null: everything is one point, at 0. */
-  readonly pointMs: number | null;
-}
+export type PiecesQuery = Omit<PointsQuery, 'cut'>;
 
 /** A statement reads so many cells, since an embedded store holds up everything else meanwhile: some ten milliseconds. */
-const CELLS_A_STATEMENT = 5000;
+const CELLS_A_STATEMENT = 10_000;
 
 /** Cells merged into points, in no order; what holds nothing is absent. Others get their turn while it reads. */
-export async function readPieces(db: Db, { pieces, ...query }: PiecesQuery): Promise<RollupPoint[]> {
+export async function readPieces(db: Db, query: PiecesQuery): Promise<RollupPoint[]> {
   const located = { ...query, cut: cutOf(query) };
   const { series } = await countSeries(db, located);
   if (series === 0) return [];
-  const found: RollupPoint[] = [];
-  for (const piece of pieces)
-    for (const slice of slicesOf(piece, Math.max(1, Math.floor(CELLS_A_STATEMENT / series)))) {
-      for (const point of await readRollups(db, { ...located, ...slice })) found.push(point);
-      await turn();
-    }
-  return mergePoints(found);
+  const found: RollupPoint[][] = [];
+  for (const pieces of statementsOf(query.pieces, Math.max(1, Math.floor(CELLS_A_STATEMENT / series)))) {
+    found.push(await readPoints(db, { ...located, pieces }));
+    await turn();
+  }
+  return found.length === 1 ? (found[0] ?? []) : mergePoints(found.flat());
 }
 
 /** Those that tell apart what a query asks for. */
@@ -123,21 +109,29 @@ export function cutOf({ measure, by, where = {} }: Pick<WindowQuery, 'measure' |
   return cutFor(measure, [...by, ...(Object.keys(where) as Dimension[])]);
 }
 
-function slicesOf({ width, from, to }: Piece, buckets: number): Piece[] {
-  const step = buckets * width;
-  const slices = Math.ceil((to - from) / step);
-  return Array.from({ length: slices }, (_, n) => ({
-    width,
-    from: from + n * step,
-    to: Math.min(to, from + (n + 1) * step),
-  }));
+/** The pieces in parts of so many buckets. */
+function* statementsOf(pieces: readonly Piece[], buckets: number): Generator<readonly Piece[]> {
+  let some: Piece[] = [];
+  let room = buckets;
+  for (const { width, from, to } of pieces) {
+    for (let at = from; at < to; ) {
+      const end = Math.min(to, at + room * width);
+      some.push({ width, from: at, to: end });
+      room -= (end - at) / width;
+      at = end;
+      if (room > 0) continue;
+      yield some;
+      [some, room] = [[], buckets];
+    }
+  }
+  if (some.length > 0) yield some;
 }
 
 /** One for each time and key. */
 export function mergePoints(points: Iterable<RollupPoint>): RollupPoint[] {
   const merged = new Map<string, RollupPoint>();
   for (const point of points) {
-    const place = JSON.stringify([point.at, point.key]);
+    const place = [point.at, ...Object.values(point.key)].join('\n');
     const known = merged.get(place);
     merged.set(place, known ? { ...known, cell: mergeCells(known.cell, point.cell) } : point);
   }

@@ -2,10 +2,10 @@
 import { sql } from 'kysely';
 import type { Dimension } from '../domain/metric-measure.ts';
 import type { Db } from './open.ts';
-import type { RollupQuery } from './rollups.ts';
+import type { Piece, PointsQuery } from './rollup-points.ts';
 
 export interface SeriesCount {
-  /** What readRollups would tell apart. */
+  /** What readPoints would tell apart. */
   readonly groups: number;
   /** Stored series, each with a cell a bucket at most. */
   readonly series: number;
@@ -14,8 +14,8 @@ export interface SeriesCount {
 /** Within `within`: only what has cells in that time counts. */
 export async function countSeries(
   db: Db,
-  { measure, cut, by, where = {} }: Pick<RollupQuery, 'measure' | 'cut' | 'by' | 'where'>,
-  within?: Pick<RollupQuery, 'width' | 'from' | 'to'>,
+  { measure, cut, by, where = {} }: Pick<PointsQuery, 'measure' | 'cut' | 'by' | 'where'>,
+  within?: Piece,
 ): Promise<SeriesCount> {
   let query = db
     .selectFrom('metric_series as s')

@@ -10,7 +10,8 @@ import {
   type Measure,
   WIDTHS,
 } from '../../src/domain/metric-measure.ts';
-import { coverage, cutFor, finestAt, type Piece, readWindow } from '../../src/metrics/window.ts';
+import { coverage, cutFor, finestAt, readWindow } from '../../src/metrics/window.ts';
+import type { Piece } from '../../src/store/rollup-points.ts';
 import { addToRollups, type Increment } from '../../src/store/rollups.ts';
 import { ENGINES, openTempStore } from '../support/temp-store.ts';
 

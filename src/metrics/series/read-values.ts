@@ -1,8 +1,9 @@
 /** The figures of one metric on a grid, group by group. */
 import type { MetricKey } from '../../domain/metric-measure.ts';
 import type { Db } from '../../store/open.ts';
+import type { Piece } from '../../store/rollup-points.ts';
 import { busyShare, readBusy } from '../busy.ts';
-import { coverage, mergePoints, type Piece, readPieces, type TimeRange } from '../window.ts';
+import { coverage, mergePoints, readPieces, type TimeRange } from '../window.ts';
 import { figureValue } from './figure-value.ts';
 import { METRIC_DIMENSIONS, type MetricLabelName } from './figures.ts';
 import type { Grid } from './interval.ts';

@@ -28,7 +28,7 @@ const BURSTS = [
   { jobs: 70, until: 0 },
 ];
 
-const [address, file = PICTURE, from = 'now-1h', to = 'now'] = process.argv.slice(2);
+const [address, file = 'figures.svg', from = 'now-1h', to = 'now'] = process.argv.slice(2);
 if (address) await plot(address, file, from, to);
 else await runAndPlot();
 

@@ -83,3 +83,16 @@ it('names services and manifests that there are', () => {
   expect(manifests.length).toBeGreaterThan(3);
   expect(manifests.filter((name) => !existsSync(`${ROOT}deploy/kubernetes/${name}.yaml`))).toEqual([]);
 });
+
+it('README.md names measurements and rounds that there are', () => {
+  const readme = read('README.md');
+  const keysOf = (file: string) =>
+    [...read(file).matchAll(/^ {2}'?([a-z-]+)'?(?:: \w+)?,$/gm)].map(([, name]) => name);
+  const quoted = (text = '') => [...text.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name);
+  const benches = quoted(/`-- NAME` runs one: (.*)\|/.exec(readme)?.[1]);
+  expect(benches).toContain('metrics-query');
+  expect(keysOf('bench/run.ts')).toEqual(expect.arrayContaining(benches));
+  const rounds = quoted(/more rounds: `npm run chaos --\s*([^;]*)/.exec(readme)?.[1]);
+  expect(rounds).toContain('numbers');
+  expect(keysOf('chaos/run.ts')).toEqual(expect.arrayContaining(rounds));
+});

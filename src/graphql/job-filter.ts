@@ -1,8 +1,10 @@
 /** The input JobFilter, and what it means to the rows. */
 import type { JobStatus } from '../domain/job.ts';
 import type { JobFilter } from '../domain/job-filter.ts';
+import { MAX_LABELS } from '../jobs/submit-options.ts';
 import type { JsonObject } from '../lib/json.ts';
 import type { Builder } from './builder.ts';
+import { choices, labelChoices, MOST_CHOICES } from './choices.ts';
 import { rawId } from './global-id.ts';
 import type { Refs } from './refs.ts';
 import { momentOf, type TimeInput } from './time-input.ts';
@@ -19,7 +21,7 @@ export interface JobFilterInput {
 
 export function addJobFilter(builder: Builder, refs: Refs) {
   return builder.inputType('JobFilter', {
-    description: 'Which jobs: every given field must agree, an empty list matches nothing.',
+    description: `Which jobs: every given field must agree, an empty list matches nothing. More than ${MOST_CHOICES} values in a list, or ${MAX_LABELS} labels, are BAD_USER_INPUT.`,
     fields: (t) => ({
       status: t.field({ type: [refs.JobStatus], description: 'One of these statuses.' }),
       workflow: t.stringList({ description: 'One of these workflows, by name.' }),
@@ -34,16 +36,16 @@ export function addJobFilter(builder: Builder, refs: Refs) {
 
 export type JobFilterRef = ReturnType<typeof addJobFilter>;
 
-/** Null counts as absent; an instance id that is none matches no job. */
+/** Null counts as absent; an instance id that is none matches no job. @throws BAD_USER_INPUT for what is too long. */
 export function jobFilterOf(input: JobFilterInput | null | undefined, now: number): JobFilter {
   const { status, workflow, instance, owner, createdAfter, createdBefore, label } = input ?? {};
   return {
-    ...(status && { status }),
-    ...(workflow && { workflow }),
-    ...(instance && { instance: instance.flatMap((id) => rawId(id, 'Instance') ?? []) }),
+    ...(status && { status: choices('status', status) }),
+    ...(workflow && { workflow: choices('workflow', workflow) }),
+    ...(instance && { instance: choices('instance', instance).flatMap((id) => rawId(id, 'Instance') ?? []) }),
     ...(typeof owner === 'string' && { owner }),
     ...(createdAfter && { createdAfter: momentOf(createdAfter, now) }),
     ...(createdBefore && { createdBefore: momentOf(createdBefore, now) }),
-    ...(label && { label }),
+    ...(label && { label: labelChoices(label) }),
   };
 }

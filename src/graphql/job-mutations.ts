@@ -177,7 +177,10 @@ async function cleanUp({ services, viewer, log }: GraphqlContext, { olderThan, s
   }
   const now = services.clock.now();
   const before = olderThan ? momentOf(olderThan, now) : now - services.config.jobRetentionMs;
-  const deleted = await services.retention.cleanUp(viewer, { olderThan: before, statuses });
+  const deleted = await services.retention.cleanUp(viewer, {
+    olderThan: before,
+    statuses: [...new Set(statuses)],
+  });
   log.info({ deleted }, 'jobs cleaned up');
   return { __typename: 'CleanUpJobsSuccess', deleted } as const;
 }

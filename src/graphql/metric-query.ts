@@ -9,6 +9,7 @@ import {
   readSeries,
 } from '../metrics/series/metric-series.ts';
 import type { Builder } from './builder.ts';
+import { choices } from './choices.ts';
 import { badInput } from './coded-error.ts';
 import type { GraphqlContext } from './context.ts';
 import { rawId } from './global-id.ts';
@@ -95,8 +96,10 @@ export async function figuresOverTime(
 /** Null counts as absent; an id that is none matches nothing. */
 function filterOf({ instances, statuses, workflows }: MetricFilterInput) {
   return {
-    ...(instances && { instances: instances.flatMap((id) => rawId(id, 'Instance') ?? []) }),
-    ...(statuses && { statuses }),
-    ...(workflows && { workflows }),
+    ...(instances && {
+      instances: choices('instances', instances).flatMap((id) => rawId(id, 'Instance') ?? []),
+    }),
+    ...(statuses && { statuses: choices('statuses', statuses) }),
+    ...(workflows && { workflows: choices('workflows', workflows) }),
   };
 }

@@ -1,6 +1,7 @@
 /** What can be asked of figures over time: the enums, and the filter. */
 import type { MetricDimension, MetricName, MetricStat } from '../metrics/series/figures.ts';
 import type { Builder } from './builder.ts';
+import { MOST_CHOICES } from './choices.ts';
 import type { Refs } from './refs.ts';
 
 const NAMES: Readonly<Record<MetricName, { readonly description: string }>> = {
@@ -89,8 +90,7 @@ export function addMetricTypes(builder: Builder, refs: Refs) {
       values: DIMENSIONS,
     }),
     MetricFilter: builder.inputType('MetricFilter', {
-      description:
-        'Of which jobs or instances: every given field must agree, an empty list matches nothing. A field that a metric is not told apart by is BAD_USER_INPUT.',
+      description: `Of which jobs or instances: every given field must agree, an empty list matches nothing. A field that a metric is not told apart by is BAD_USER_INPUT, and so are more than ${MOST_CHOICES} values in a list.`,
       fields: (t) => ({
         instances: t.idList({ description: 'Of one of these instances; ids of none match nothing.' }),
         statuses: t.field({ type: [refs.JobStatus], description: 'Of jobs that ended with one of these.' }),

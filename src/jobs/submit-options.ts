@@ -19,7 +19,7 @@ const DAY_MS = 86_400_000;
 const MAX_TIMEOUT_MS = DAY_MS;
 const MAX_DEADLINE_MS = 30 * DAY_MS;
 const MAX_KEY = 255;
-const MAX_LABELS = 32;
+export const MAX_LABELS = 32;
 const MAX_LABEL_NAME = 64;
 const MAX_LABEL_TEXT = 255;
 

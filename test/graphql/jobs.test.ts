@@ -115,6 +115,44 @@ describe('lists of jobs', () => {
     expect(errors?.[0]?.extensions?.code).toBe('BAD_USER_INPUT');
   });
 
+  it.each([
+    [
+      'workflow',
+      Array.from({ length: 40_000 }, (_, n) => `w${n}`),
+      /filter\.workflow has 40000 .* 500 are allowed/,
+    ],
+    [
+      'instance',
+      Array.from({ length: 501 }, (_, n) => `i${n}`),
+      /filter\.instance has 501 .* 500 are allowed/,
+    ],
+    ['label', Object.fromEntries(Array.from({ length: 33 }, (_, n) => [n, ''])), /33 entries; a job has 32/],
+  ])(
+    'refuse more in filter.%s than a statement holds, and say how many may be',
+    async (field, value, message) => {
+      const filter = { [field]: value };
+      const stats = 'query ($filter: JobFilter) { jobStats(filter: $filter) { total } }';
+      for (const asked of [LIST, stats]) {
+        const { errors } = await gateway.query(asked, { filter });
+        expect(errors?.[0]).toMatchObject({
+          message: expect.stringMatching(message),
+          extensions: { code: 'BAD_USER_INPUT' },
+        });
+      }
+    },
+  );
+
+  it('take as many as may be, and any number of times', async () => {
+    const many = Array.from({ length: 500 }, (_, n) => `w${n}`);
+    const label = Object.fromEntries(Array.from({ length: 32 }, (_, n) => [n, '']));
+    const all = Array.from({ length: 40_000 }, () => 'COMPLETED');
+    for (const filter of [
+      { workflow: many, instance: many, label },
+      { status: all, workflow: ['nobody has'] },
+    ])
+      expect((await list({ filter })).totalCount).toBe(0);
+  });
+
   it('come with figures', async () => {
     const { data } = await gateway.query(
       'query ($f: JobFilter) { jobStats(filter: $f) { total byStatus { status count } byWorkflow { name count } byInstance { name count } } }',
@@ -276,6 +314,10 @@ describe('canceling, retrying and deleting', () => {
     };
     const job = await completed();
     expect(await cleanUp({})).toEqual({ deleted: 0 });
+    // as often as a body holds
+    expect(await cleanUp({ olderThan: 'now-10d', status: Array(40_000).fill('COMPLETED') })).toEqual({
+      deleted: 0,
+    });
     expect(await cleanUp({ status: ['COMPLETED', 'PENDING'] })).toEqual({
       issues: [{ path: ['status', '1'] }],
     });

@@ -137,6 +137,25 @@ describe('figures over time', () => {
     }
   });
 
+  it.each(['workflows', 'instances'])('refuse more in filter.%s than a statement holds', async (field) => {
+    const asked = async (filter: object) => {
+      const query = `query ($filter: MetricFilter) { metricSeries(metrics: [GPU_SECONDS], filter: $filter) { name }
+        metricRows(metrics: [GPU_SECONDS], filter: $filter) { value } }`;
+      return (await post({ query, variables: { filter } })).errors ?? [];
+    };
+    const names = Array.from({ length: 33_000 }, (_, n) => `n${n}`);
+    const ids = names.map((name) => Buffer.from(`Instance:${name}`).toString('base64url'));
+    const many = field === 'instances' ? ids : names;
+    for (const error of await asked({ [field]: many }))
+      expect(error).toMatchObject({
+        message: expect.stringContaining(`filter.${field} has 33000 values; 500 are allowed`),
+        extensions: { code: 'BAD_USER_INPUT' },
+      });
+    expect(await asked({ [field]: many })).not.toEqual([]);
+    expect(await asked({ [field]: many.slice(0, 500) })).toEqual([]);
+    expect(await asked({ [field]: many.map(() => many[0]) })).toEqual([]);
+  });
+
   it('answer any time and interval with few points, and never with more than were asked for', async () => {
     const args = ['from: 0', 'from: "-62135596800000"', 'from: "now-1w", intervalMs: 1', 'intervalMs: 1e300'];
     for (const given of [...args, 'from: 0, maxDataPoints: 1', 'maxDataPoints: 2147483647']) {

@@ -89,7 +89,7 @@ export async function readWindow(
 export type PiecesQuery = Omit<PointsQuery, 'cut'>;
 
 /** A statement reads so many cells, since an embedded store holds up everything else meanwhile: some ten milliseconds. */
-const CELLS_A_STATEMENT = 10_000;
+const CELLS_A_STATEMENT = 6000;
 
 /** Cells merged into points, in no order; what holds nothing is absent. Others get their turn while it reads. */
 export async function readPieces(db: Db, query: PiecesQuery): Promise<RollupPoint[]> {

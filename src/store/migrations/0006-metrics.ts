@@ -2,7 +2,7 @@
  * Figures of the past: the outbox of facts, rollups in buckets, usage by day, the newest failure of each kind. How long each
  * attempt was on its instance, and the trace that a job belongs to. An index of the jobs that failed.
  */
-import { type Kysely, type Migration, sql } from 'kysely';
+import { type Kysely, type Migration, PostgresAdapter, sql } from 'kysely';
 
 async function createOutbox(db: Kysely<unknown>): Promise<void> {
   await db.schema
@@ -35,6 +35,8 @@ async function createRollups(db: Kysely<unknown>): Promise<void> {
     .execute();
   await sql`create unique index metric_series_of_key
     on metric_series (measure, cut, instance, workflow, tenant, status, code)`.execute(db);
+  // the cells of a series side by side, since they are read in long stretches; Postgres keeps rows where they are written
+  const isPostgres = db.getExecutor().adapter instanceof PostgresAdapter;
   await db.schema
     .createTable('metric_rollups')
     .addColumn('series_id', 'bigint', (c) => c.notNull())
@@ -48,6 +50,7 @@ async function createRollups(db: Kysely<unknown>): Promise<void> {
     .addColumn('last_at', 'bigint')
     .addColumn('bins', 'text', (c) => c.notNull())
     .addPrimaryKeyConstraint('metric_rollups_pk', ['series_id', 'width_ms', 'bucket'])
+    .modifyEnd(isPostgres ? sql`` : sql`without rowid`)
     .execute();
   await sql`create index metric_rollups_of_age on metric_rollups (width_ms, bucket)`.execute(db);
 }

@@ -62,61 +62,61 @@ function addQuantiles(builder: Builder) {
 type QuantilesRef = ReturnType<typeof addQuantiles>;
 
 function addInstanceMetrics(builder: Builder, refs: Refs, Quantiles: QuantilesRef) {
-  return builder.objectRef<Of<PartFigures>>('InstanceMetrics').implement({
+  const InstanceMetrics = addPart(builder, Quantiles, {
+    name: 'InstanceMetrics',
+    of: 'instance',
     description: 'How one instance did in the range. Jobs count where they ran last.',
-    fields: (t) => ({
-      id: t.id({
-        description: 'Opaque id, the same for the same instance and range.',
-        resolve: ({ rangeText, value }) => globalId('InstanceMetrics', `${value.key}/${rangeText}`),
-      }),
-      instance: t.field({
-        type: refs.Instance,
-        nullable: true,
-        description: 'The instance; null when nothing but figures is known of it any more.',
-        resolve: ({ value }, _args, { loaders }) => loaders.instance.load(value.key),
-      }),
-      instanceName: t.string({
-        description: 'Its name; its internal id when that is all that is left of it.',
-        resolve: ({ value }) => value.name,
-      }),
-      completed: t.float({
-        description: 'Jobs COMPLETED.',
-        resolve: ({ value }) => value.outcomes.completed,
-      }),
-      failed: t.float({ description: 'Jobs FAILED.', resolve: ({ value }) => value.outcomes.failed }),
-      successRate: t.float({
-        nullable: true,
-        description: 'Share of those two that completed, 0 to 1; null without any.',
-        resolve: ({ value }) => successRate(value.outcomes),
-      }),
-      utilization: t.float({
-        description:
-          'Share of the range in which it ran something of ours, 0 to 1, retries and what runs now included.',
-        resolve: ({ figures, value }) => figures.utilizationOf(value.key),
-      }),
-      durationMs: t.field({
-        type: Quantiles,
-        description: 'Time on the instance of its COMPLETED jobs, in ms.',
-        resolve: async (view) => {
-          const cell = await view.figures.runTimeOf('instance', view.value.key);
-          return quantilesOf(view, `instance/${view.value.key}`, cell);
-        },
-      }),
-    }),
   });
+  builder.objectFields(InstanceMetrics, (t) => ({
+    instance: t.field({
+      type: refs.Instance,
+      nullable: true,
+      description: 'The instance; null when nothing but figures is known of it any more.',
+      resolve: ({ value }, _args, { loaders }) => loaders.instance.load(value.key),
+    }),
+    instanceName: t.string({
+      description: 'Its name; its internal id when that is all that is left of it.',
+      resolve: ({ value }) => value.name,
+    }),
+    utilization: t.float({
+      description:
+        'Share of the range in which it ran something of ours, 0 to 1, retries and what runs now included.',
+      resolve: ({ figures, value }) => figures.utilizationOf(value.key),
+    }),
+  }));
+  return InstanceMetrics;
 }
 
 function addWorkflowMetrics(builder: Builder, Quantiles: QuantilesRef) {
-  return builder.objectRef<Of<PartFigures>>('WorkflowMetrics').implement({
+  const WorkflowMetrics = addPart(builder, Quantiles, {
+    name: 'WorkflowMetrics',
+    of: 'workflow',
     description: 'How the jobs of one workflow did in the range.',
+  });
+  builder.objectField(WorkflowMetrics, 'workflow', (t) =>
+    t.string({
+      description: 'Its name; "raw" for graphs submitted as they are.',
+      resolve: ({ value }) => value.name,
+    }),
+  );
+  return WorkflowMetrics;
+}
+
+interface PartType {
+  readonly name: 'InstanceMetrics' | 'WorkflowMetrics';
+  /** By what jobs are told apart. */
+  readonly of: 'instance' | 'workflow';
+  readonly description: string;
+}
+
+/** What the figures of instances and of workflows have in common. */
+function addPart(builder: Builder, Quantiles: QuantilesRef, { name, of, description }: PartType) {
+  return builder.objectRef<Of<PartFigures>>(name).implement({
+    description,
     fields: (t) => ({
       id: t.id({
-        description: 'Opaque id, the same for the same workflow and range.',
-        resolve: ({ rangeText, value }) => globalId('WorkflowMetrics', `${value.key}/${rangeText}`),
-      }),
-      workflow: t.string({
-        description: 'Its name; "raw" for graphs submitted as they are.',
-        resolve: ({ value }) => value.name,
+        description: `Opaque id, the same for the same ${of} and range.`,
+        resolve: ({ rangeText, value }) => globalId(name, `${value.key}/${rangeText}`),
       }),
       completed: t.float({
         description: 'Jobs COMPLETED.',
@@ -132,8 +132,8 @@ function addWorkflowMetrics(builder: Builder, Quantiles: QuantilesRef) {
         type: Quantiles,
         description: 'Time on the instance of its COMPLETED jobs, in ms.',
         resolve: async (view) => {
-          const cell = await view.figures.runTimeOf('workflow', view.value.key);
-          return quantilesOf(view, `workflow/${view.value.key}`, cell);
+          const cell = await view.figures.runTimeOf(of, view.value.key);
+          return quantilesOf(view, `${of}/${view.value.key}`, cell);
         },
       }),
     }),

@@ -19,7 +19,7 @@ import { fold } from './fold.ts';
 
 const INTERVAL_MS = 1000;
 /** In one transaction, which others have to wait for where there is one connection. */
-const FACTS_AT_ONCE = 200;
+const FACTS_AT_ONCE = 100;
 /** With nothing to fold it is said this often that the figures are up to date. */
 const SAY_EVERY_MS = 10_000;
 

@@ -59,3 +59,25 @@ export function keyShared(tx: Db, key: string): RawBuilder<boolean> {
     ? sql<boolean>`pg_try_advisory_xact_lock_shared(hashtextextended(${key}, 0))`
     : sql<boolean>`1 = 1`;
 }
+
+/** Types that both engines name alike. */
+type SqlType = 'text' | 'bigint' | 'double precision';
+
+/**
+ * Rows as a table to select from, in one parameter however many they are: a statement of many `values` costs several times
+ * as much to build, to send and to plan.
+ */
+export function rowsTable<C extends string>(
+  db: Db,
+  columns: Readonly<Record<C, SqlType>>,
+  rows: readonly Readonly<Record<NoInfer<C>, string | number | null>>[],
+): RawBuilder<unknown> {
+  const names = Object.keys(columns) as C[];
+  const json = JSON.stringify(rows.map((row) => names.map((name) => row[name])));
+  const column = (name: C, n: number) =>
+    isPostgres(db)
+      ? sql`cast(value->>${sql.lit(n)} as ${sql.raw(columns[name])}) as ${sql.ref(name)}`
+      : sql`value->>${sql.lit(n)} as ${sql.ref(name)}`;
+  const each = isPostgres(db) ? sql`jsonb_array_elements(cast(${json} as jsonb))` : sql`json_each(${json})`;
+  return sql`(select ${sql.join(names.map(column))} from ${each})`;
+}

@@ -1,6 +1,6 @@
 /** The cells of rollups: adding to them, and reading them merged into the points of a graph. */
 import { type Expression, type SqlBool, sql } from 'kysely';
-import { type Cell, compact, mergeCells } from '../domain/metric-cell.ts';
+import { type Bins, type Cell, compact } from '../domain/metric-cell.ts';
 import {
   type Cut,
   type Dimension,
@@ -9,9 +9,9 @@ import {
   type MetricKey,
   type Width,
 } from '../domain/metric-measure.ts';
-import { lockKey } from './engine-sql.ts';
+import { lockKey, rowsTable } from './engine-sql.ts';
 import type { Db } from './open.ts';
-import type { MetricRollupsTable } from './schema.ts';
+import type { MetricRollupsTable, MetricSeriesTable } from './schema.ts';
 
 /** A series: cells of one measure and cut, told apart from others by its key. */
 export interface SeriesName {
@@ -33,8 +33,6 @@ export function seriesText({ measure, cut, key }: SeriesName): string {
   return JSON.stringify([measure, cut, ...METRIC_DIMENSIONS.map((dimension) => key[dimension] ?? '')]);
 }
 
-const ROWS_A_STATEMENT = 100;
-
 /** Until the transaction ends nobody else adds to rollups or begins a series, so what it reads of them stays true. */
 export function lockRollups(tx: Db): Promise<void> {
   return lockKey(tx, 'metric-rollups');
@@ -48,68 +46,73 @@ export async function addToRollups(tx: Db, increments: readonly Increment[]): Pr
     tx,
     increments.map(({ series }) => series),
   );
-  const located = increments.map((increment) => ({
-    ...increment,
-    id: ids.get(seriesText(increment.series)) as number,
-  }));
-  for (let from = 0; from < located.length; from += ROWS_A_STATEMENT)
-    await addSome(tx, located.slice(from, from + ROWS_A_STATEMENT));
-}
-
-type Located = Increment & { readonly id: number };
-
-async function addSome(tx: Db, some: readonly Located[]): Promise<void> {
-  const places = some.map(
-    ({ id, width, bucket }) =>
-      sql`(cast(${id} as bigint), cast(${width} as bigint), cast(${bucket} as bigint))`,
-  );
-  const found = await tx
-    .selectFrom('metric_rollups')
-    .selectAll()
-    .where(sql<SqlBool>`(series_id, width_ms, bucket) in (values ${sql.join(places)})`)
-    .execute();
-  const known = new Map(found.map((row) => [placeOf(row.series_id, row.width_ms, row.bucket), row]));
-  const rows = some.map(({ id, width, bucket, cell }) => {
-    const old = known.get(placeOf(id, width, bucket));
-    return rowOf({ id, width, bucket }, old ? mergeCells(cellFromRow(old), cell) : cell);
+  const located = increments.map(({ series, width, bucket, cell }) => {
+    const place = { series_id: ids.get(seriesText(series)) as number, width_ms: width, bucket };
+    return { place, cell };
   });
-  await tx
-    .insertInto('metric_rollups')
-    .values(rows)
-    .onConflict((conflict) =>
-      conflict.columns(['series_id', 'width_ms', 'bucket']).doUpdateSet((eb) => ({
-        count: eb.ref('excluded.count'),
-        sum: eb.ref('excluded.sum'),
-        min: eb.ref('excluded.min'),
-        max: eb.ref('excluded.max'),
-        last: eb.ref('excluded.last'),
-        last_at: eb.ref('excluded.last_at'),
-        bins: eb.ref('excluded.bins'),
-      })),
-    )
-    .execute();
+  const known = await knownBins(
+    tx,
+    located.filter(({ cell }) => cell.bins.length > 0).map(({ place }) => place),
+  );
+  await addRows(
+    tx,
+    located.map(({ place, cell }) => rowOf(place, cell, known.get(placeOf(place)) ?? [])),
+  );
 }
 
-function placeOf(id: number, width: number, bucket: number): string {
-  return `${id} ${width} ${bucket}`;
+type Place = Pick<MetricRollupsTable, 'series_id' | 'width_ms' | 'bucket'>;
+
+function placeOf({ series_id, width_ms, bucket }: Place): string {
+  return `${series_id} ${width_ms} ${bucket}`;
 }
 
-function rowOf(
-  { id, width, bucket }: Pick<Located, 'id' | 'width' | 'bucket'>,
-  cell: Cell,
-): MetricRollupsTable {
-  const { count, sum: total, min, max, last, lastAt: last_at, bins } = cell;
-  const place = { series_id: id, width_ms: width, bucket };
-  return { ...place, count, sum: total, min, max, last, last_at, bins: compact(bins).join(',') };
-}
-
-function cellFromRow(row: MetricRollupsTable): Cell {
-  const { count, sum: total, min, max, last, last_at: lastAt } = row;
-  return { count, sum: total, min, max, last, lastAt, bins: binsOf(row.bins) };
+/** Bins are the one thing that SQL does not add up: with those of the cell as it is they are all that it then has. */
+function rowOf(place: Place, cell: Cell, known: Bins): MetricRollupsTable {
+  const { count, sum: total, min, max, last, lastAt: last_at } = cell;
+  const bins = cell.bins.length === 0 ? '' : compact([...known, ...cell.bins]).join(',');
+  return { ...place, count, sum: total, min, max, last, last_at, bins };
 }
 
 function binsOf(text: string): number[] {
   return text === '' ? [] : text.split(',').map(Number);
+}
+
+const PLACE = { series_id: 'bigint', width_ms: 'bigint', bucket: 'bigint' } as const;
+
+async function knownBins(tx: Db, places: readonly Place[]): Promise<Map<string, Bins>> {
+  if (places.length === 0) return new Map();
+  const { rows } = await sql<Place & Pick<MetricRollupsTable, 'bins'>>`
+    select r.series_id, r.width_ms, r.bucket, r.bins
+    from ${rowsTable(tx, PLACE, places)} p cross join metric_rollups r
+    where r.series_id = p.series_id and r.width_ms = p.width_ms and r.bucket = p.bucket`.execute(tx);
+  return new Map(rows.map((row) => [placeOf(row), binsOf(row.bins)]));
+}
+
+const CELL = {
+  ...PLACE,
+  count: 'bigint',
+  sum: 'double precision',
+  min: 'double precision',
+  max: 'double precision',
+  last: 'double precision',
+  last_at: 'bigint',
+  bins: 'text',
+} as const;
+
+/** As cells merge, in SQL: it spares reading those that have no bins. */
+async function addRows(tx: Db, rows: readonly MetricRollupsTable[]): Promise<void> {
+  const columns = sql.join(Object.keys(CELL).map((name) => sql.ref(name)));
+  const isLater = sql`r.last_at is null or excluded.last_at >= r.last_at`;
+  await sql`
+    insert into metric_rollups as r (${columns}) select ${columns} from ${rowsTable(tx, CELL, rows)} n where 1 = 1
+    on conflict (series_id, width_ms, bucket) do update set
+      count = r.count + excluded.count,
+      sum = r.sum + excluded.sum,
+      min = case when r.min is null or excluded.min < r.min then excluded.min else r.min end,
+      max = case when r.max is null or excluded.max > r.max then excluded.max else r.max end,
+      last = case when ${isLater} then excluded.last else r.last end,
+      last_at = case when ${isLater} then excluded.last_at else r.last_at end,
+      bins = case when excluded.bins = '' then r.bins else excluded.bins end`.execute(tx);
 }
 
 /** By their text; those that are new get one. */
@@ -122,37 +125,40 @@ async function seriesIds(tx: Db, wanted: readonly SeriesName[]): Promise<Map<str
     .selectFrom('metric_series')
     .select((eb) => eb.fn.coalesce(eb.fn.max('id'), sql<number>`0`).as('highest'))
     .executeTakeFirstOrThrow();
-  let id = Number(highest);
-  const rows = missing.map(([text, { measure, cut, key }]) => {
-    ids.set(text, ++id);
-    const { instance = '', workflow = '', tenant = '', status = '', code = '' } = key;
-    return { id, measure, cut, instance, workflow, tenant, status, code };
+  const rows = missing.map(([text, series], n) => {
+    const id = Number(highest) + 1 + n;
+    ids.set(text, id);
+    return { id, ...columnsOf(series) };
   });
-  for (let from = 0; from < rows.length; from += ROWS_A_STATEMENT)
-    await tx
-      .insertInto('metric_series')
-      .values(rows.slice(from, from + ROWS_A_STATEMENT))
-      .execute();
+  const columns = sql.join(['id', ...Object.keys(SERIES)].map((name) => sql.ref(name)));
+  await sql`insert into metric_series (${columns})
+    select ${columns} from ${rowsTable(tx, { id: 'bigint', ...SERIES }, rows)} n`.execute(tx);
   return ids;
 }
 
+const SERIES = {
+  measure: 'text',
+  cut: 'text',
+  instance: 'text',
+  workflow: 'text',
+  tenant: 'text',
+  status: 'text',
+  code: 'text',
+} as const;
+
+type SeriesColumns = Omit<MetricSeriesTable, 'id'>;
+
+function columnsOf({ measure, cut, key }: SeriesName): SeriesColumns {
+  const { instance = '', workflow = '', tenant = '', status = '', code = '' } = key;
+  return { measure, cut, instance, workflow, tenant, status, code };
+}
+
 async function knownIds(tx: Db, names: readonly SeriesName[]): Promise<Map<string, number>> {
-  const ids = new Map<string, number>();
-  for (let from = 0; from < names.length; from += ROWS_A_STATEMENT) {
-    const keys = names.slice(from, from + ROWS_A_STATEMENT).map(({ measure, cut, key }) => {
-      const dimensions = METRIC_DIMENSIONS.map((dimension) => sql`${key[dimension] ?? ''}`);
-      return sql`(${measure}, ${cut}, ${sql.join(dimensions)})`;
-    });
-    const rows = await tx
-      .selectFrom('metric_series')
-      .selectAll()
-      .where(
-        sql<SqlBool>`(measure, cut, instance, workflow, tenant, status, code) in (values ${sql.join(keys)})`,
-      )
-      .execute();
-    for (const { id, measure, cut, ...key } of rows) ids.set(seriesText({ measure, cut, key }), id);
-  }
-  return ids;
+  const equal = Object.keys(SERIES).map((name) => sql`${sql.ref(`s.${name}`)} = ${sql.ref(`n.${name}`)}`);
+  const { rows } = await sql<MetricSeriesTable>`
+    select s.* from ${rowsTable(tx, SERIES, names.map(columnsOf))} n cross join metric_series s
+    where ${sql.join(equal, sql` and `)}`.execute(tx);
+  return new Map(rows.map(({ id, measure, cut, ...key }) => [seriesText({ measure, cut, key }), id]));
 }
 
 export interface RollupQuery {

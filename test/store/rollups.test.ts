@@ -70,6 +70,17 @@ describe.each(ENGINES)('rollups on %s', (engine) => {
     expect(point?.cell).toMatchObject({ last: 0.25, lastAt: 13_000 });
   });
 
+  it('keep extremes, bins and the newest value when what is added has none, or older ones', async () => {
+    const { add, read } = await open();
+    await add(ran('a', 10_000, countOf(1)));
+    await add(ran('a', 10_000, mergeCells(cellOf(0.1, 13_000), cellOf(7, 12_000))));
+    await add(ran('a', 10_000, countOf(2)));
+    await add(ran('a', 10_000, cellOf(3, 11_000)));
+    const [point] = await read({ bins: true, last: true });
+    expect(point?.cell).toMatchObject({ count: 6, min: 0.1, max: 7, last: 0.1, lastAt: 13_000 });
+    expect(compact(point?.cell.bins ?? [])).toEqual(compact(cells(0.1, 3, 7).bins));
+  });
+
   it('are added to by a thousand cells at once', async () => {
     const { add, read } = await open();
     await add(...Array.from({ length: 1000 }, (_, n) => ran(`gpu${n}`, 0, countOf(1))));

@@ -24,7 +24,7 @@ export interface GraphqlContext {
   readonly span?: Span;
   /** Shared by all operations. */
   readonly places: PlaceBoard;
-  /** Shared by all who watch the figures. */
+  /** Shared by all who ask for figures, or watch them. */
   readonly figures: FiguresBoard;
   /** Shared by all subscriptions: so many send a value in one turn of the event loop. */
   readonly turns: Turns;
@@ -63,7 +63,8 @@ export function createContextFactory(
   const gate = new Gate(crowdReads(config.databasePoolMax));
   const places = new PlaceBoard(services, gate, shutdown);
   const { metricsRetentionMs: retentionMs } = config;
-  const figures = new FiguresBoard({ db: services.store.db, clock, retentionMs, gate });
+  const askedGate = new Gate(crowdReads(config.databasePoolMax));
+  const figures = new FiguresBoard({ db: services.store.db, clock, retentionMs, gate, askedGate });
   const viewer = defaultViewer;
   const turns = new Turns(VALUES_PER_TURN);
   const loaders = createLoaders(services, places, viewer);

@@ -1,5 +1,4 @@
 /** The noun FleetMetrics: how the fleet is and did, in one row; asked for, or watched. */
-import { FleetFigures } from '../metrics/fleet-figures.ts';
 import { successRate } from '../metrics/outcomes.ts';
 import type { Builder } from './builder.ts';
 import { badInput } from './coded-error.ts';
@@ -54,12 +53,10 @@ export function addFleetMetrics(builder: Builder, refs: Refs): void {
   );
 }
 
-function metricsOf({ services }: GraphqlContext, from: TimeInput, to: TimeInput): FleetMetricsView {
-  const { clock, config, store } = services;
-  const now = clock.now();
+function metricsOf({ figures, services }: GraphqlContext, from: TimeInput, to: TimeInput): FleetMetricsView {
+  const now = services.clock.now();
   const { text, ...range } = rangeOf(from, to, now);
-  const { metricsRetentionMs: retentionMs } = config;
-  return { rangeText: text, figures: new FleetFigures({ db: store.db }, { ...range, now, retentionMs }) };
+  return { rangeText: text, figures: figures.of({ ...range, now }) };
 }
 
 function intervalOf(ms: number): number {

@@ -6,7 +6,6 @@ import {
   type MetricSeries,
   MOST_POINTS,
   MOST_POINTS_IN_ALL,
-  readSeries,
 } from '../metrics/series/metric-series.ts';
 import type { Builder } from './builder.ts';
 import { choices } from './choices.ts';
@@ -76,11 +75,11 @@ interface MetricFilterInput {
 /** @throws BAD_USER_INPUT that says what to ask instead. */
 export async function figuresOverTime(
   args: MetricArgs,
-  { services: { clock, config, store } }: GraphqlContext,
+  { figures, services: { clock, config } }: GraphqlContext,
 ): Promise<readonly MetricSeries[]> {
   const now = clock.now();
   const { from, to } = rangeOf(args.from ?? HOUR_AGO, args.to ?? NOW, now);
-  const answer = await readSeries(store.db, {
+  const answer = await figures.series({
     metrics: args.metrics,
     stat: args.stat ?? null,
     range: { from, to, now, retentionMs: config.metricsRetentionMs },

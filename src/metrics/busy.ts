@@ -33,11 +33,10 @@ export async function readBusy(db: Db, { now, instances, ...query }: BusyQuery):
   const where = instances ? { instance: instances } : {};
   const by = ['instance'] as const;
   const [spent, heard] = BUSY_MEASURES;
-  const [ended, answered, runs] = await Promise.all([
-    readPieces(db, { ...query, measure: spent, by, where }),
-    readPieces(db, { ...query, measure: heard, by, where }),
-    openRuns(db),
-  ]);
+  // one after the other: who is let through to the store takes one connection
+  const ended = await readPieces(db, { ...query, measure: spent, by, where });
+  const answered = await readPieces(db, { ...query, measure: heard, by, where });
+  const runs = await openRuns(db);
   const times = new Map<string, BusyTime>();
   const add = (time: BusyTime): void => {
     const place = JSON.stringify([time.at, time.instance]);

@@ -1,6 +1,7 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { FiguresBoard } from '../../src/graphql/figures-board.ts';
 import { followMetrics } from '../../src/graphql/streams/metrics-stream.ts';
+import { Gate } from '../../src/lib/gate.ts';
 import { Turns } from '../../src/lib/turns.ts';
 import type { FleetFigures } from '../../src/metrics/fleet-figures.ts';
 import { eventually } from '../support/eventually.ts';
@@ -11,7 +12,8 @@ async function board() {
   const temp = await openTempStore();
   onTestFinished(() => temp.close());
   const clock = new VirtualClock();
-  const figures = new FiguresBoard({ db: temp.store.db, clock, retentionMs: 86_400_000 });
+  const [gate, askedGate] = [new Gate(3), new Gate(1)];
+  const figures = new FiguresBoard({ db: temp.store.db, clock, retentionMs: 86_400_000, gate, askedGate });
   const context = { figures, turns: new Turns(100), services: { clock } };
   const begun = clock.now();
   const statements: string[] = [];
@@ -33,7 +35,7 @@ async function board() {
   const pass = async (ms: number, step = 100): Promise<void> => {
     for (let at = 0; at < ms; at += step) await clock.advance(step);
   };
-  return { clock, context, statements, follow, pass };
+  return { clock, context, figures, askedGate, statements, follow, pass };
 }
 
 it('a watcher is sent a row at once, and one at every multiple of the interval', async () => {
@@ -105,4 +107,23 @@ it('while the store is away the stream is quiet, and goes on when it is back', a
   await clock.advance(1000);
   expect((await next).value?.range.now).toBe(clock.now());
   await stream.return?.();
+});
+
+it('a page of panels waits for its turn at the store, and those who watch do not', async () => {
+  const { clock, figures, askedGate, statements } = await board();
+  const leave = askedGate.pass(() => undefined);
+  const now = clock.now();
+  const range = { from: now - 3_600_000, to: now, now };
+  const panel = () =>
+    figures.series({
+      ...{ metrics: ['JOBS_COMPLETED' as const], stat: null, intervalMs: null, maxDataPoints: null },
+      ...{ groupBy: [], filter: {}, range: { ...range, retentionMs: 86_400_000 } },
+    });
+  const panels = Promise.all(Array.from({ length: 20 }, panel));
+  const row = figures.of(range).outcomes();
+  expect(await figures.latest().queue()).toMatchObject({ pending: 0, processing: 0 });
+  expect(statements.filter((sql) => sql.includes('metric_series'))).toEqual([]);
+  leave();
+  expect((await panels).map(({ kind }) => kind)).toEqual(Array(20).fill('read'));
+  expect(await row).toEqual({ completed: 0, failed: 0 });
 });

@@ -6,7 +6,7 @@ import { runAttempt } from './attempt.ts';
 import { experienceOf, WOULD_NOT_STOP } from './experience.ts';
 import { failed, type Outcome } from './outcome.ts';
 import { release } from './release.ts';
-import { closeCanceled, type RetryTuning, settle } from './settle.ts';
+import { closeCanceled, letGo, type RetryTuning, settle } from './settle.ts';
 
 /** A prompt that does not stop sooner says something about its instance, and its job is over without it. */
 const TIMEOUT_RELEASE_MS = 5000;
@@ -102,6 +102,7 @@ async function obey(run: ActiveRun, tuning: RetryTuning): Promise<void> {
       return;
     default:
       // stopping: the rows stay as they are, the next start adopts the attempt
+      letGo(run);
       return;
   }
 }

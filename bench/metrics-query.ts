@@ -1,28 +1,17 @@
 /**
- * What questions about a year cost: a hundred instances that worked in every hour of it, their figures by the hour and by
- * the day really in the tables, asked through the real HTTP endpoint. Beside each the same gateway answering with nothing,
+ * What questions about a year cost: a hundred instances that worked in every hour of it, their figures
+ * really in the tables, asked through the real HTTP endpoint. Beside each the same gateway answering with nothing,
  * in turn with it. On SQLite, and on Postgres where DATABASE_URL names one (in a database of its own).
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { sql } from 'kysely';
-import { cellOf, mergeCells } from '../src/domain/metric-cell.ts';
-import {
-  bucketOf,
-  type Cut,
-  type Measure,
-  type MetricKey,
-  type Width,
-} from '../src/domain/metric-measure.ts';
-import { addToRollups, type Increment } from '../src/store/rollups.ts';
 import { startGateway, type TestGateway } from '../test/support/gateway.ts';
 import { createTestDatabase } from '../test/support/test-database.ts';
+import { fillYear } from './metrics-year.ts';
 import { quantile } from './statistics.ts';
 
 const INSTANCES = Number(process.env.BENCH_INSTANCES ?? 100);
 const DAYS = Number(process.env.BENCH_DAYS ?? 365);
 const RUNS = Number(process.env.BENCH_RUNS ?? 100);
-const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
 const YEAR = `from: "now-${DAYS - 1}d"`;
 
 const QUESTIONS: Readonly<Record<string, string>> = {
@@ -30,6 +19,8 @@ const QUESTIONS: Readonly<Record<string, string>> = {
   'P95 of durations of the fleet': `{ metricSeries(metrics: [JOB_DURATION], stat: P95, ${YEAR}) { name intervalMs points { timeMs value } } }`,
   'completed by instance, as rows': `{ metricRows(metrics: [JOBS_COMPLETED], groupBy: [INSTANCE], ${YEAR}) { timeMs value instance } }`,
   'completed of the fleet, as rows': `{ metricRows(metrics: [JOBS_COMPLETED], ${YEAR}) { timeMs value } }`,
+  'P95 of durations by tenant': `{ metricSeries(metrics: [JOB_DURATION], stat: P95, groupBy: [TENANT], ${YEAR}) { name intervalMs points { timeMs value } } }`,
+  'busy share by instance': `{ metricSeries(metrics: [INSTANCE_BUSY], groupBy: [INSTANCE], ${YEAR}) { name points { timeMs value } } }`,
   'GPU seconds of one day, by instance':
     '{ metricSeries(metrics: [GPU_SECONDS], groupBy: [INSTANCE], from: "now-1d") { name points { timeMs value } } }',
   'metrics, everything of it': `{ metrics(${YEAR}) { totalProcessed successRate jobsPerHour durationMs { p50 p95 p99 } queueTimeMs { p95 } byInstance { instanceName completed failed utilization durationMs { p95 } } byWorkflow { workflow completed durationMs { p95 } } errors { code count rate } } }`,
@@ -50,7 +41,9 @@ export async function metricsQuery(): Promise<void> {
 async function onEngine(name: string, env: Record<string, string>): Promise<void> {
   const gateway = await startGateway({ LOG_LEVEL: 'silent', ...env });
   try {
-    const rows = await fill(gateway);
+    const instances: string[] = [];
+    for (let n = 0; n < INSTANCES; n++) instances.push((await gateway.addInstance(`gpu${n}`)).id);
+    const rows = await fillYear(gateway.store, instances, DAYS);
     console.log(
       `\n${name}: ${INSTANCES} instances, ${DAYS} days, ${rows} cells; ms of ${RUNS} requests each\n`,
     );
@@ -88,49 +81,4 @@ async function ask({ graphqlUrl }: TestGateway, query: string): Promise<number> 
   const { errors } = (await response.json()) as { errors?: readonly { readonly message: string }[] };
   if (errors) throw new Error(errors[0]?.message);
   return performance.now() - at;
-}
-
-/** Answers how many cells there are. */
-async function fill(gateway: TestGateway): Promise<number> {
-  const { store } = gateway;
-  const instances: string[] = [];
-  for (let n = 0; n < INSTANCES; n++) instances.push((await gateway.addInstance(`gpu${n}`)).id);
-  const first = bucketOf(DAY as Width, Date.now()) - (DAYS - 1) * DAY;
-  const cells = new Map<string, Increment>();
-  for (let hour = first; hour < first + DAY; hour += HOUR)
-    for (const [n, instance] of instances.entries()) addHour(cells, instance, hour, n);
-  await store.relaxed((tx) => addToRollups(tx, [...cells.values()]));
-  // the other days are like the first one
-  for (let day = 1; day < DAYS; day++)
-    await sql`insert into metric_rollups
-      select series_id, width_ms, bucket + ${sql.lit(day * DAY)}, count, sum, min, max, last, last_at, bins
-      from metric_rollups where bucket >= ${first} and bucket < ${first + DAY}`.execute(store.db);
-  await sql`analyze`.execute(store.db);
-  return cells.size * DAYS;
-}
-
-/** Five jobs an instance, of all sizes. */
-function addHour(cells: Map<string, Increment>, instance: string, hour: number, n: number): void {
-  const runs = Array.from({ length: 5 }, (_, k) => cellOf(800 * 1.9 ** ((hour / HOUR + n * 7 + k * 5) % 9)));
-  const run = runs.reduce(mergeCells);
-  const plain = { ...run, min: null, max: null, bins: [] };
-  const add = (measure: Measure, cut: Cut, key: MetricKey, cell: Increment['cell']): void => {
-    for (const width of [HOUR, DAY] as Width[]) {
-      const bucket = bucketOf(width, hour);
-      const place = JSON.stringify([measure, cut, key, width, bucket]);
-      const known = cells.get(place);
-      const merged = known ? mergeCells(known.cell, cell) : cell;
-      cells.set(place, { series: { measure, cut, key }, width, bucket, cell: merged });
-    }
-  };
-  for (const [cut, key] of [
-    ['instance', { instance }],
-    ['fleet', {}],
-    ['workflow', { workflow: 'w' }],
-  ] as const) {
-    add('run_time', cut, { ...key, status: 'COMPLETED' }, run);
-    add('queue_time', cut, key, run);
-    add('ended', cut, { ...key, status: 'COMPLETED', code: '' }, plain);
-    add('gpu_time', cut, key, plain);
-  }
 }

@@ -3,19 +3,14 @@ import type { PrometheusMetric } from '../../test/support/prometheus-text.ts';
 import { percentile } from '../percentile.ts';
 import { type Comparison, compareAll, sumBy } from './compare.ts';
 import { type Figures, type FleetFigures, scraped } from './figures.ts';
-import { lastAttempt, ranMs, type ToldJob, type Truth, waitedMs } from './truth.ts';
+import { lastAttempt, ranMs, type ToldAttempt, type ToldJob, type Truth, waitedMs } from './truth.ts';
 
 /** A bin of a histogram is so much wider than its lower edge. */
 const BIN = 2 ** (1 / 16) - 1;
 /** Between the log of an instance and what its history says of the same run. */
 const RUN_MS = 3;
-/** How late an interruption, or a death, is noticed. */
-const NOTICED_MS: Readonly<Record<string, number>> = {
-  SUCCEEDED: RUN_MS,
-  FAILED: 300,
-  CANCELED: 300,
-  LOST: 5000,
-};
+/** What an instance takes down with it is known as far as it was heard. */
+const DIED_MS = 5000;
 const SHARES = { P50: 0.5, P90: 0.9, P95: 0.95, P99: 0.99 } as const;
 
 const everything = (): string => '';
@@ -117,7 +112,9 @@ function gpuSeconds(truth: Truth): Map<string, number> {
 /** In s. */
 function gpuTolerance(truth: Truth, instance: string): number {
   const own = attemptsOf(truth).filter(({ instanceName }) => instanceName === instance);
-  return own.reduce((sum, { outcome }) => sum + (NOTICED_MS[outcome] ?? 0), 0) / 1000;
+  const died = ({ outcome, promptId }: ToldAttempt): boolean =>
+    outcome === 'LOST' || truth.runs.get(promptId)?.ms === null;
+  return own.reduce((sum, attempt) => sum + (died(attempt) ? DIED_MS : RUN_MS), 0) / 1000;
 }
 
 async function compareTimes(truth: Truth, figures: Figures): Promise<Comparison[]> {

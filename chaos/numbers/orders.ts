@@ -64,7 +64,8 @@ function order(kind: Kind, salt: number, random: () => number, longestSeconds: n
     case 'memory':
       return raw(raising(salt, seconds, 'OOM'), { maxAttempts: 2 });
     case 'timeout':
-      return raw(sleeping(salt, 30, 600), { timeoutMs: 1000, maxAttempts: 1 });
+      // it takes notice of an interrupt two seconds after its timeout
+      return raw(sleeping(salt, 30, 10), { timeoutMs: 1000, maxAttempts: 1 });
     case 'deadline':
       return raw(sleeping(salt, seconds), { deadlineMs: 1 });
     case 'success':

@@ -140,6 +140,7 @@ export class ServerLife {
     if (typeof owner === 'object' && owner !== null) return this.dieOf('client_id is not hashable');
     const run = new Execution(item, this.host(this.clientId));
     const result = await run.run();
+    const endedAt = clock.now();
     await this.breathe();
     const lateMs = historyDelay(faults, this.setting.random);
     if (lateMs > 0) await this.sleep(lateMs);
@@ -149,7 +150,7 @@ export class ServerLife {
       : kinds.includes('execution_error')
         ? 'error'
         : 'success';
-    this.setting.log.ended(this.record, outcome, clock.now());
+    this.setting.log.ended(this.record, outcome, endedAt);
     this.queue.done(item, result);
     if (this.clientId !== null)
       this.sockets.send('executing', { node: null, prompt_id: item.promptId }, this.clientId);

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import { isMet, lineOf } from '../../chaos/numbers/compare.ts';
 import { numbersEmbedded } from '../../chaos/scenarios/numbers.ts';
 
-const JOBS = 40;
+const JOBS = 24;
 
 it('says the truth of every job when the leader is killed half-way, in GraphQL and to Prometheus', async () => {
   const size = { jobs: JOBS, longestSeconds: 0.5, crashes: 1 };

@@ -60,7 +60,7 @@ class FastifyHealthServer implements HealthServer {
     this.#app.setNotFoundHandler((_request, reply) =>
       reply.code(404).send({ code: 'NOT_FOUND', message: 'this process serves its health only' }),
     );
-    if (parts.observer) observeRequests(this.#app, parts.observer);
+    if (parts.observer) observeRequests(this.#app, parts.observer, parts.clock);
     addHealthRoutes(this.#app, parts, () => this.#draining);
     addMetricsRoute(this.#app, parts.exposition ?? null);
   }

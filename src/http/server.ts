@@ -197,7 +197,7 @@ class FastifyServer implements HttpServer {
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('*', (_request, _body, done) => done(null));
     this.#requests.addTo(app);
-    if (services.observer) observeRequests(app, services.observer);
+    if (services.observer) observeRequests(app, services.observer, services.clock);
     app.addHook('onRequest', async (_request, reply) => {
       // a proxy keeps its connections: none of them may be in use again when they are closed
       if (this.#draining) reply.header('connection', 'close');

@@ -128,7 +128,7 @@ export const PROCESS_METRICS = {
   http_request_duration_seconds: {
     type: 'histogram',
     labels: ['route', 'method', 'status'],
-    help: 'HTTP requests to the end of their answers, by route template; streams last.',
+    help: 'HTTP requests to the end of their answers, also of those that were cut, by route template; 499 where the client left before. Streams last.',
   },
   subscriptions_active: {
     type: 'gauge',

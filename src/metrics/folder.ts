@@ -18,8 +18,12 @@ import { addToRollups } from '../store/rollups.ts';
 import { fold } from './fold.ts';
 
 const INTERVAL_MS = 1000;
-/** In one transaction, which others have to wait for where there is one connection. */
-const FACTS_AT_ONCE = 100;
+/**
+ * Written in one transaction, about: others have to wait for it where there is one connection. How many facts make so many
+ * depends on how many instances, workflows and tenants they are of, and how long they ran, so it is seen as it goes.
+ */
+const CELLS_AT_ONCE = 600;
+const MOST_FACTS_AT_ONCE = 200;
 /** With nothing to fold it is said this often that the figures are up to date. */
 const SAY_EVERY_MS = 10_000;
 
@@ -42,17 +46,20 @@ export interface Folder extends Service {
 export function createFolder(options: FolderOptions): Folder {
   const { store, clock, logger, retentionMs, mayRun, crashAt } = options;
   let saidAt = Number.NEGATIVE_INFINITY;
+  let atOnce = MOST_FACTS_AT_ONCE / 2;
 
   /** Whether all that waited is folded. What commits at this very moment may have happened a little earlier. */
   const foldSome = async (): Promise<boolean> => {
     const now = clock.now();
+    const most = atOnce;
     const isAll = await store.relaxed(async (tx) => {
-      const facts = await takeFacts(tx, FACTS_AT_ONCE);
+      const facts = await takeFacts(tx, most);
       const { increments, usage, failures } = fold(facts, { now, retentionMs });
       await addToRollups(tx, increments);
       await addUsage(tx, usage);
       await noteFailures(tx, failures);
-      const tookAll = facts.length < FACTS_AT_ONCE;
+      atOnce = factsFor(CELLS_AT_ONCE, facts.length / increments.length);
+      const tookAll = facts.length < most;
       await savePersistedAt(tx, tookAll ? now : Math.min(now, ...facts.map(({ at }) => at)));
       crashAt?.('fold:before-commit');
       return tookAll;
@@ -82,4 +89,9 @@ export function createFolder(options: FolderOptions): Folder {
   };
   const loop = new Loop({ name: 'figures', intervalMs: INTERVAL_MS, step, clock, logger });
   return { start: () => loop.start(), stop: () => loop.stop(), round };
+}
+
+/** `aCell`: facts that it took to make one lately; NaN when there were none. */
+function factsFor(cells: number, aCell: number): number {
+  return Math.max(1, Math.min(MOST_FACTS_AT_ONCE, Math.floor(cells * aCell) || 1));
 }

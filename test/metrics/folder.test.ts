@@ -117,6 +117,29 @@ describe.each(ENGINES)('the folder on %s', (engine) => {
     expect(await kept(store.db)).toEqual(expected);
   });
 
+  it('takes fewer facts at once where each makes many cells, and more again where they make few', async () => {
+    const { store, folderOn, note } = await open();
+    const scattered = (n: number): MetricFact => ({ ...submitted, workflow: `w${n}`, tenant: `t${n}` });
+    await note(...Array.from({ length: 300 }, (_, n) => scattered(n)));
+    const left: number[] = [];
+    const folder = folderOn({
+      db: store.db,
+      relaxed: async (work) => {
+        const done = await store.relaxed(work);
+        left.push(await waitingFacts(store.db, 1000));
+        return done;
+      },
+    });
+    await folder.round();
+    const taken = [300, ...left].map((waiting, n) => waiting - (left[n] ?? 0)).slice(0, -1);
+    expect(taken[1]).toBeLessThan((taken[0] as number) / 1.2);
+    await note(...Array.from({ length: 300 }, () => submitted));
+    left.length = 0;
+    await folder.round();
+    expect(left.length).toBeLessThan(5);
+    expect(await waitingFacts(store.db, 1000)).toBe(0);
+  });
+
   it('counts each fact once when it dies just before or after a commit', async () => {
     const { store, folderOn, note } = await open();
     await note(...Array.from({ length: 500 }, () => submitted));

@@ -80,22 +80,25 @@ export const ALERT_CASES: readonly AlertCase[] = [
   },
   {
     alert: 'ComfyfleetQueueNotDraining',
-    fires: { [waiting]: '7x60', [attempts]: '500x60', [failedAttempts]: '0x60' },
-    at: '40m',
+    // the last attempt ends after ten minutes
+    fires: { [waiting]: '7x60', [attempts]: '0+50x10 500x60', [failedAttempts]: '0x60' },
+    at: '26m',
     labels: { severity: 'critical' },
-    summary: '7 jobs of comfyfleet wait, and none has run for 15 minutes.',
+    summary: '7 jobs of comfyfleet wait, and no attempt ended in the last 8 minutes.',
     quiet: [
       { [waiting]: '7x60', [attempts]: '500+1x60', [failedAttempts]: '0x60' },
       { [waiting]: '0x60', [attempts]: '500x60', [failedAttempts]: '0x60' },
+      // the first jobs for long take as long as they may
+      { [waiting]: '0x13 7x6 0x60', [attempts]: '500x60', [failedAttempts]: '0x60' },
     ],
   },
   {
     alert: 'ComfyfleetQueueNotDraining',
     // a fleet that has never run anything
     fires: { [waiting]: '7x60', [attempts]: '_x60', [failedAttempts]: '_x60' },
-    at: '16m',
+    at: '8m',
     labels: { severity: 'critical' },
-    summary: '7 jobs of comfyfleet wait, and none has run for 15 minutes.',
+    summary: '7 jobs of comfyfleet wait, and no attempt ended in the last 8 minutes.',
     quiet: [],
   },
   {
@@ -112,9 +115,9 @@ export const ALERT_CASES: readonly AlertCase[] = [
   {
     alert: 'ComfyfleetJobsFail',
     fires: { [completed]: '0+10x60', [failed]: '0+10x60' },
-    at: '30m',
+    at: '10m',
     labels: { severity: 'critical' },
-    summary: '50% of the jobs of comfyfleet failed in the last 15 minutes.',
+    summary: '50% of the jobs of comfyfleet failed in the last 10 minutes.',
     quiet: [
       { [completed]: '0+10x60', [failed]: '0+2x60' },
       // one failed, one completed, and nothing since

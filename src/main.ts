@@ -91,22 +91,29 @@ function wholeNumber(text: string): number {
   return value;
 }
 
+/** The work with a log that is whole when it is over, however it ends. */
+async function logged(config: Config, work: (logger: Logger) => Promise<void>): Promise<void> {
+  const log = await openLog(config);
+  endOnCrash(log);
+  try {
+    await work(log.logger);
+  } catch (err) {
+    log.logger.fatal({ err }, 'comfyfleet could not go on');
+    throw err;
+  } finally {
+    await log.close();
+  }
+}
+
 function serveCommand(): Command {
   return new Command('serve')
     .description('run the gateway (configured by the environment, see .env.example)')
     .action(async () => {
       const config = readConfig();
-      const log = await openLog(config);
-      endOnCrash(log);
-      const { serve } = await commands.serve();
-      try {
-        await serve(config, log.logger, stopSignal(), crashHook(config, log.logger));
-      } catch (err) {
-        log.logger.fatal({ err }, 'comfyfleet could not go on');
-        throw err;
-      } finally {
-        await log.close();
-      }
+      await logged(config, async (logger) => {
+        const { serve } = await commands.serve();
+        await serve(config, logger, stopSignal(), crashHook(config, logger));
+      });
     });
 }
 
@@ -150,20 +157,21 @@ function demoCommand(): Command {
         COMFYUI_INSTANCES: '',
         ...(process.env.LOG_LEVEL ? {} : { LOG_LEVEL: 'warn' }),
       });
-      const log = await openLog(config);
-      const { demo } = await commands.demo();
-      const problems = await demo({
-        once: Boolean(flags.once),
-        folder: flags.folder,
-        refuseWebsockets: Boolean(flags.refuseWebsockets),
-        picture: DEMO_PICTURE,
-        entry: fileURLToPath(import.meta.url),
-        config,
-        logger: log.logger,
-        out: process.stdout,
-        signal: stopSignal(),
+      await logged(config, async (logger) => {
+        const { demo } = await commands.demo();
+        const problems = await demo({
+          once: Boolean(flags.once),
+          folder: flags.folder,
+          refuseWebsockets: Boolean(flags.refuseWebsockets),
+          picture: DEMO_PICTURE,
+          entry: fileURLToPath(import.meta.url),
+          config,
+          logger,
+          out: process.stdout,
+          signal: stopSignal(),
+        });
+        if (problems.length > 0) process.exitCode = 1;
       });
-      if (problems.length > 0) process.exitCode = 1;
     });
 }
 

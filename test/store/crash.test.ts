@@ -27,13 +27,15 @@ afterEach(async () => {
 it('an output that was recorded is not fetched again by its run, so it must survive a crash (F31)', async () => {
   const bus = { publish: () => undefined, forget: () => undefined } as unknown as EventBus;
   const clock = new VirtualClock();
-  const ids = (): string => 'output-1';
+  let made = 0;
+  const ids = (): string => `id-${++made}`;
   const recorder = createRecorder({ store, bus, clock, ids, logger: createLogger('silent') });
   await recorder.queue(alice, newJob('job-1'));
   await recorder.assign(assignment('job-1', 'attempt-1'));
   await recorder.running('attempt-1', TERM);
-  expect(await recorder.output('attempt-1', TERM, imageOutput('a'.repeat(64)))).not.toBeNull();
+  const output = await recorder.output('attempt-1', TERM, imageOutput('a'.repeat(64)));
+  expect(output).not.toBeNull();
   await server.restart('immediate');
   await eventually(() => store.healthy());
-  expect((await outputsOfJobs(store.db, 'any', ['job-1'])).get('job-1')).toMatchObject([{ id: 'output-1' }]);
+  expect((await outputsOfJobs(store.db, 'any', ['job-1'])).get('job-1')).toMatchObject([{ id: output?.id }]);
 }, 60_000);

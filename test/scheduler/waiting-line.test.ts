@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { defaultViewer } from '../../src/domain/viewer.ts';
 import { MemoryBus } from '../../src/events/memory-bus.ts';
 import { createRecorder, type Recorder } from '../../src/jobs/recorder.ts';
+import { createIds } from '../../src/lib/ids.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { WaitingLine } from '../../src/scheduler/waiting-line.ts';
 import { newJob } from '../support/new-job.ts';
@@ -20,7 +21,7 @@ beforeEach(async () => {
   // its hints reach nobody
   const bus = new MemoryBus();
   const { store } = temp;
-  recorder = createRecorder({ store, bus, clock, ids: () => 'unused', logger: createLogger('silent') });
+  recorder = createRecorder({ store, bus, clock, ids: createIds(clock), logger: createLogger('silent') });
   line = new WaitingLine(store.db);
   await refresh();
 });

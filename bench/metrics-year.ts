@@ -39,7 +39,8 @@ export async function fillYear(store: Store, instances: readonly string[], days:
   for (let hour = today; hour < today + DAY; hour += HOUR)
     for (const [n, instance] of instances.entries()) addJobs(hours, instance, n, hour, [HOUR, DAY]);
   for (const [n, instance] of instances.entries()) addJobs(minutes, instance, n, today, [10_000, MINUTE]);
-  await store.relaxed((tx) => addToRollups(tx, [...hours.values(), ...minutes.values()]));
+  // apart, since both have cells of all time
+  for (const cells of [hours, minutes]) await store.relaxed((tx) => addToRollups(tx, [...cells.values()]));
   // other days, minutes and tens of seconds are like the first
   for (let day = 1; day < days; day++)
     await repeat(store, [HOUR, DAY], { from: today, to: today + DAY }, -day * DAY);

@@ -3,7 +3,6 @@
  * the widest in between, so that a year is as exact as an hour and read from a few hundred rows.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import { mergeCells } from '../domain/metric-cell.ts';
 import { keptFrom } from '../domain/metric-kept.ts';
 import {
   ALL_TIME,
@@ -13,12 +12,14 @@ import {
   type Dimension,
   dimensionsOf,
   type Measure,
+  type MetricKey,
   WIDTHS,
   type Width,
 } from '../domain/metric-measure.ts';
 import type { Db } from '../store/open.ts';
 import { type Piece, type PointsQuery, type RollupPoint, readPoints } from '../store/rollup-points.ts';
 import { countSeries } from '../store/rollup-series.ts';
+import { MergedPoints } from './merged-points.ts';
 
 /** A time to look at. */
 export interface TimeRange {
@@ -86,22 +87,34 @@ export async function readWindow(
   return readPieces(db, { ...query, pieces: coverage(range), pointMs: null });
 }
 
-export type PiecesQuery = Omit<PointsQuery, 'cut'>;
+export interface PiecesQuery extends Omit<PointsQuery, 'cut'> {
+  /** Of an instance by its id: those of one name count together. Absent: told apart by their ids. */
+  readonly nameOf?: ((instanceId: string) => string) | undefined;
+}
 
 /** A statement reads so many cells, since an embedded store holds up everything else meanwhile: some ten milliseconds. */
 const CELLS_A_STATEMENT = 6000;
 
-/** Cells merged into points, in no order; what holds nothing is absent. Others get their turn while it reads. */
-export async function readPieces(db: Db, query: PiecesQuery): Promise<RollupPoint[]> {
+/** Cells merged into points, in no order; what holds nothing is absent. Others get their turn after every statement. */
+export async function readPieces(
+  db: Db,
+  { nameOf, ...query }: PiecesQuery,
+  cellsAStatement = CELLS_A_STATEMENT,
+): Promise<RollupPoint[]> {
   const located = { ...query, cut: cutOf(query) };
   const { series } = await countSeries(db, located);
   if (series === 0) return [];
-  const found: RollupPoint[][] = [];
-  for (const pieces of statementsOf(query.pieces, Math.max(1, Math.floor(CELLS_A_STATEMENT / series)))) {
-    found.push(await readPoints(db, { ...located, pieces }));
+  const found = new MergedPoints();
+  for (const pieces of statementsOf(query.pieces, Math.max(1, Math.floor(cellsAStatement / series)))) {
+    const points = await readPoints(db, { ...located, pieces });
+    found.add(nameOf ? points.map((point) => ({ ...point, key: named(point.key, nameOf) })) : points);
     await turn();
   }
-  return found.length === 1 ? (found[0] ?? []) : mergePoints(found.flat());
+  return found.all();
+}
+
+function named(key: MetricKey, nameOf: (instanceId: string) => string): MetricKey {
+  return key.instance ? { ...key, instance: nameOf(key.instance) } : key;
 }
 
 /** Those that tell apart what a query asks for. */
@@ -125,15 +138,4 @@ function* statementsOf(pieces: readonly Piece[], buckets: number): Generator<rea
     }
   }
   if (some.length > 0) yield some;
-}
-
-/** One for each time and key. */
-export function mergePoints(points: Iterable<RollupPoint>): RollupPoint[] {
-  const merged = new Map<string, RollupPoint>();
-  for (const point of points) {
-    const place = [point.at, ...Object.values(point.key)].join('\n');
-    const known = merged.get(place);
-    merged.set(place, known ? { ...known, cell: mergeCells(known.cell, point.cell) } : point);
-  }
-  return [...merged.values()];
 }

@@ -3,7 +3,8 @@
  * dashboard moves on, and no more of them than were asked for.
  */
 import { ALL_TIME, WIDTHS, type Width } from '../../domain/metric-measure.ts';
-import { finestAt, type TimeRange } from '../window.ts';
+import type { Piece } from '../../store/rollup-points.ts';
+import { coverage, finestAt, type TimeRange } from '../window.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -17,6 +18,8 @@ const ROUND_TIMES = [
   // 28 days, twice as much, and so on: at last all time since 1970 is one point
   ...Array.from({ length: 11 }, (_, n) => 28 * DAY_MS * 2 ** n),
 ];
+/** Finest first. */
+export const GRAPH_WIDTHS = WIDTHS.filter((width) => width !== ALL_TIME);
 const WIDEST = ROUND_TIMES.at(-1) as number;
 
 /** The points of a graph. */
@@ -61,5 +64,15 @@ export function countOfPoints({ intervalMs, from, to }: Grid): number {
 
 /** The widest stored buckets that a point is made of. */
 export function widthOf({ intervalMs }: Grid): Width {
-  return WIDTHS.filter((width) => width !== ALL_TIME).findLast((width) => intervalMs % width === 0) as Width;
+  return GRAPH_WIDTHS.findLast((width) => intervalMs % width === 0) as Width;
+}
+
+/** Of each series so many are read. */
+export function bucketsOf(range: TimeRange, grid: Grid): number {
+  return piecesOf(range, grid).reduce((sum, { width, from, to }) => sum + (to - from) / width, 0);
+}
+
+/** What is read for the points. */
+export function piecesOf(range: TimeRange, { intervalMs, from, to }: Grid): Piece[] {
+  return coverage({ ...range, from, to }, intervalMs);
 }

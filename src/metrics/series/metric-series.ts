@@ -7,7 +7,7 @@ import type { Db } from '../../store/open.ts';
 import { countSeries } from '../../store/rollup-series.ts';
 import { cutOf } from '../window.ts';
 import type { MetricName, MetricStat, MetricUnit } from './figures.ts';
-import { countOfPoints, type Grid, gridOf, widthOf } from './interval.ts';
+import { bucketsOf, countOfPoints, GRAPH_WIDTHS, type Grid, gridOf, widthOf } from './interval.ts';
 import { type Part, partOf } from './part.ts';
 import { type Labels, readValues, type Value } from './read-values.ts';
 import { problemOf, type SeriesRequest } from './request.ts';
@@ -17,8 +17,8 @@ export const DEFAULT_POINTS = 500;
 export const MOST_POINTS = 11_000;
 /** Of all series of an answer. */
 export const MOST_POINTS_IN_ALL = 10_000;
-/** Cells that are read for an answer at most: they take seconds. */
-const MOST_CELLS = 4_000_000;
+/** Cells that are read for an answer at most: about a second of work. */
+const MOST_CELLS = 300_000;
 
 export interface MetricSeries {
   readonly metric: MetricName;
@@ -58,7 +58,7 @@ export async function readSeries(db: Db, request: SeriesRequest): Promise<Series
   return { kind: 'read', series };
 }
 
-/** Null where even the coarsest one would be too much to read. */
+/** Coarser than wished where that is too much to read; null where even days would be. */
 async function chooseGrid(db: Db, request: SeriesRequest, parts: readonly Part[]): Promise<Grid | null> {
   const { range, intervalMs, maxDataPoints } = request;
   const wanted = maxDataPoints ?? (intervalMs === null ? DEFAULT_POINTS : MOST_POINTS);
@@ -70,10 +70,13 @@ async function chooseGrid(db: Db, request: SeriesRequest, parts: readonly Part[]
     groups += part.groups.length === 0 ? 1 : Math.max(1, ...counts.map((count) => count.groups));
     stored += counts.reduce((sum, { series }) => sum + series, 0);
   }
-  const most = Math.floor(MOST_POINTS_IN_ALL / groups);
+  const most = Math.min(points, Math.floor(MOST_POINTS_IN_ALL / groups));
   if (most === 0) return null;
-  const grid = gridOf(range, { intervalMs, points: Math.min(points, most) });
-  return (stored * (grid.to - grid.from)) / widthOf(grid) > MOST_CELLS ? null : grid;
+  for (const width of GRAPH_WIDTHS) {
+    const grid = gridOf(range, { intervalMs: Math.max(intervalMs ?? 0, width), points: most });
+    if (stored * bucketsOf(range, grid) <= MOST_CELLS) return grid;
+  }
+  return null;
 }
 
 async function countsOf(db: Db, { queries }: Part, grid: Grid) {

@@ -1,12 +1,12 @@
 /** The figures of one metric on a grid, group by group. */
+import { setImmediate as turn } from 'node:timers/promises';
 import type { MetricKey } from '../../domain/metric-measure.ts';
 import type { Db } from '../../store/open.ts';
-import type { Piece } from '../../store/rollup-points.ts';
 import { busyShare, readBusy } from '../busy.ts';
-import { coverage, mergePoints, readPieces, type TimeRange } from '../window.ts';
+import { readPieces, type TimeRange } from '../window.ts';
 import { figureValue } from './figure-value.ts';
 import { METRIC_DIMENSIONS, type MetricLabelName } from './figures.ts';
-import type { Grid } from './interval.ts';
+import { type Grid, piecesOf } from './interval.ts';
 import type { Part } from './part.ts';
 
 /** What a group has in common; what it has not is absent. */
@@ -26,27 +26,27 @@ export interface Reading {
   readonly names: ReadonlyMap<string, string>;
 }
 
+/** Quantiles of so many histograms take some milliseconds. */
+const VALUES_A_TURN = 500;
+
 /** In no order; points where a group has nothing are absent. */
 export async function readValues(db: Db, part: Part, reading: Reading): Promise<Value[]> {
   const { grid, range, names } = reading;
   if (part.figure.kind === 'busy') return readBusyValues(db, part, reading);
   const [query] = part.queries;
-  const points = await readPieces(db, { ...query, pieces: piecesOf(reading), pointMs: grid.intervalMs });
-  const named = points.map((point) => ({ ...point, key: withName(point.key, names) }));
+  const nameOf = (id: string): string => names.get(id) ?? id;
+  const points = await readPieces(db, {
+    ...query,
+    ...{ pieces: piecesOf(range, grid), pointMs: grid.intervalMs, nameOf },
+  });
   const { kind } = part.figure;
-  return mergePoints(named).map(({ at, key, cell }) => ({
-    at,
-    labels: labelsOf(part, key),
-    value: figureValue(kind, part.stat, cell, Math.min(at + grid.intervalMs, range.now) - at),
-  }));
-}
-
-function piecesOf({ grid, range }: Reading): Piece[] {
-  return coverage({ ...range, from: grid.from, to: grid.to }, grid.intervalMs);
-}
-
-function withName(key: MetricKey, names: ReadonlyMap<string, string>): MetricKey {
-  return key.instance ? { ...key, instance: names.get(key.instance) ?? key.instance } : key;
+  const values: Value[] = [];
+  for (const [n, { at, key, cell }] of points.entries()) {
+    if (n % VALUES_A_TURN === VALUES_A_TURN - 1) await turn();
+    const passedMs = Math.min(at + grid.intervalMs, range.now) - at;
+    values.push({ at, labels: labelsOf(part, key), value: figureValue(kind, part.stat, cell, passedMs) });
+  }
+  return values;
 }
 
 function labelsOf({ groups }: Part, key: MetricKey): Labels {
@@ -62,7 +62,7 @@ async function readBusyValues(db: Db, part: Part, reading: Reading): Promise<Val
   const { grid, range, names } = reading;
   const { now } = range;
   const instances = part.queries[0].where?.instance;
-  const query = { pieces: piecesOf(reading), pointMs: grid.intervalMs, now, instances };
+  const query = { pieces: piecesOf(range, grid), pointMs: grid.intervalMs, now, instances };
   const spent = new Map<number, Map<string, number>>();
   for (const { at, instance, ms } of await readBusy(db, query)) {
     const name = names.get(instance) ?? instance;

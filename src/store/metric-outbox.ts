@@ -20,12 +20,7 @@ const insertFacts = statement((q, columns: Columns) => {
   return q.insertInto('metric_outbox').values(columns.id.map((_, n) => row(n) as never));
 });
 
-/** Inside the transaction of the change it tells of. `id`: sorts by age. */
-export function noteFact(tx: Db, id: string, fact: MetricFact): Promise<void> {
-  return noteFacts(tx, () => id, [fact]);
-}
-
-/** The same of several, in one statement. */
+/** Inside the transaction of the change that they tell of. `ids`: sort by age. */
 export async function noteFacts(tx: Db, ids: () => string, facts: readonly MetricFact[]): Promise<void> {
   const rows = facts.map((fact) => factToRow(ids(), fact));
   const column = <C extends keyof Columns>(name: C) => [name, rows.map((row) => row[name])];

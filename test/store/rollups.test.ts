@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Cell, cellOf, compact, countOf, mergeCells, quantile } from '../../src/domain/metric-cell.ts';
 import type { MetricFact } from '../../src/domain/metric-fact.ts';
-import { noteFact, takeFacts } from '../../src/store/metric-outbox.ts';
+import { noteFacts, takeFacts } from '../../src/store/metric-outbox.ts';
 import { addToRollups, type Increment, type RollupQuery, readRollups } from '../../src/store/rollups.ts';
 import { ENGINES, openTempStore } from '../support/temp-store.ts';
 
@@ -106,7 +106,8 @@ describe.each(ENGINES)('rollups on %s', (engine) => {
       },
     ];
     await store.transaction(async (tx) => {
-      for (const [n, fact] of facts.entries()) await noteFact(tx, `id-${n}`, fact);
+      let made = 0;
+      await noteFacts(tx, () => `id-${made++}`, facts);
     });
     const undone = store.transaction(async (tx) => {
       await takeFacts(tx, 10);

@@ -1,4 +1,5 @@
 /** What Prometheus is told of jobs, by workflow. */
+import { ENDED_JOB_STATUSES } from '../../domain/job-states.ts';
 import { compact, countUpTo } from '../../domain/metric-cell.ts';
 import type { Db } from '../../store/open.ts';
 import { allTime, type Total } from './all-time.ts';
@@ -17,11 +18,25 @@ export async function readJobSamples(db: Db) {
   const ran = await allTime(db, { measure: 'run_time', by, status: ['COMPLETED'], bins: true });
   return {
     jobs_submitted_total: submitted.map(counted),
-    jobs_total: ended.map(counted),
+    jobs_total: ofEachStatus(submitted, ended),
     job_failures_total: failed.map(counted),
     job_queue_seconds: queued.flatMap((total) => histogram('job_queue_seconds', total)),
     job_run_seconds: ran.flatMap((total) => histogram('job_run_seconds', total)),
   };
+}
+
+/** Zeros too: the first failures of a workflow are a rise only where there was something before. */
+function ofEachStatus(submitted: readonly Total[], ended: readonly Total[]): Sample[] {
+  const place = (workflow: string | undefined, status: string | undefined): string =>
+    JSON.stringify([workflow, status]);
+  const counts = new Map(ended.map(({ key, cell }) => [place(key.workflow, key.status), cell.count]));
+  const workflows = new Set([...submitted, ...ended].map(({ key }) => key.workflow ?? ''));
+  return [...workflows].flatMap((workflow) =>
+    ENDED_JOB_STATUSES.map((status) => ({
+      labels: { workflow, status },
+      value: counts.get(place(workflow, status)) ?? 0,
+    })),
+  );
 }
 
 function counted({ key, cell }: Total): Sample {

@@ -22,7 +22,7 @@ interface RequestFigures {
 }
 
 /** Seconds. */
-const SOON = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const SOON = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 let ofNode: Registry | undefined;
@@ -48,7 +48,7 @@ export class ProcessFigures {
   readonly #sockets = this.#gauge('websocket_connections');
   readonly #dropped = this.#counter('dropped_events_total');
   readonly #uploads = this.#counter('upload_bytes_total');
-  readonly #comfyui = this.#histogram('comfyui_request_duration_seconds', [...SOON, 30, 60]);
+  readonly #comfyui = this.#histogram('comfyui_request_duration_seconds', SOON);
 
   constructor() {
     // a counter that begins with its first event would hide that one from rates

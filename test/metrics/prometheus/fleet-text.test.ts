@@ -74,6 +74,8 @@ describe.each(ENGINES)('what Prometheus is told of the fleet, on %s', (engine) =
     expect(of('jobs_submitted_total', { workflow: 'draw' })).toBe(2);
     expect(of('jobs_total', { workflow: 'draw', status: 'COMPLETED' })).toBe(1);
     expect(of('jobs_total', { workflow: 'draw', status: 'FAILED' })).toBe(1);
+    // there before the first, so that it is seen as a rise
+    expect(of('jobs_total', { workflow: 'draw', status: 'CANCELED' })).toBe(0);
     expect(of('job_failures_total', { workflow: 'draw', code: 'OUT_OF_MEMORY' })).toBe(1);
     expect(of('attempts_total', { instance_name: NASTY, outcome: 'SUCCEEDED' })).toBe(1);
     expect(of('attempt_failures_total', { instance_name: NASTY, code: 'OUT_OF_MEMORY' })).toBe(1);

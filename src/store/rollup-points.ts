@@ -2,9 +2,10 @@
  * The cells of rollups, merged into the points of a graph. One statement reads buckets of several widths, and the database
  * puts histograms one behind the other: what is left to do here is to count them.
  */
-import { type Expression, type SqlBool, sql } from 'kysely';
+import { type Expression, type RawBuilder, type SqlBool, sql } from 'kysely';
 import type { Bins, Cell } from '../domain/metric-cell.ts';
 import type { Cut, Dimension, Measure, MetricKey, Width } from '../domain/metric-measure.ts';
+import { isPostgres } from './engine-sql.ts';
 import type { Db } from './open.ts';
 
 /** Buckets of one width that follow each other. */
@@ -51,19 +52,26 @@ export async function readPoints(db: Db, query: PointsQuery): Promise<RollupPoin
   const places = pieces.map(
     ({ width, from, to }) => sql`(cast(${width} as bigint), cast(${from} as bigint), cast(${to} as bigint))`,
   );
-  // in this order: SQLite takes a cross join as it stands, and finds each stretch of a series with one step in the key
   const { rows } = await sql<PointRow>`
     select ${point} as at, sum(r.count) as count, sum(r.sum) as sum, min(r.min) as min, max(r.max) as max
       ${bins ? sql`, string_agg(nullif(r.bins, ''), ',') as bins` : sql``}
       ${last ? sql`, string_agg(cast(r.last_at as text) || ',' || cast(r.last as text), ',') as lasts` : sql``}
       ${columns.length > 0 ? sql`, ${sql.join(columns)}` : sql``}
-    from (values ${sql.join(places)}) p cross join metric_series s
-      join metric_rollups r on r.series_id = s.id
-        and r.width_ms = p.column1 and r.bucket >= p.column2 and r.bucket < p.column3
-    where s.measure = ${measure} and s.cut = ${cut}
+    from (values ${sql.join(places)}) p cross join metric_series s cross join ${cellsOf(db)}
+      and s.measure = ${measure} and s.cut = ${cut}
       ${conditions.length > 0 ? sql`and ${sql.join(conditions, sql` and `)}` : sql``}
     group by ${sql.join([sql.ref('at'), ...columns])}`.execute(db);
   return rows.map((row) => ({ at: Number(row.at), key: keyOf(row, by), cell: cellOfPoint(row) }));
+}
+
+/**
+ * The cells of a series in a piece, found with one step in their key. SQLite takes cross joins in the order in which they
+ * stand. Postgres would rather read the cells of every series of the time: it is not told what they are joined with.
+ */
+function cellsOf(db: Db): RawBuilder<unknown> {
+  const cells = sql`metric_rollups r
+    where r.series_id = s.id and r.width_ms = p.column1 and r.bucket >= p.column2 and r.bucket < p.column3`;
+  return isPostgres(db) ? sql`lateral (select r.* from ${cells} offset 0) r where 1 = 1` : cells;
 }
 
 interface PointRow extends Partial<Record<Dimension, string>> {

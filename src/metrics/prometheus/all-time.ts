@@ -4,7 +4,7 @@ import type { Cell } from '../../domain/metric-cell.ts';
 import type { MetricKey } from '../../domain/metric-measure.ts';
 import { ALL_TIME } from '../../domain/metric-measure.ts';
 import type { Db } from '../../store/open.ts';
-import { type RollupQuery, readRollups } from '../../store/rollups.ts';
+import { type PointsQuery, readPoints } from '../../store/rollup-points.ts';
 import { cutFor } from '../window.ts';
 
 export interface Total {
@@ -15,19 +15,17 @@ export interface Total {
 /** Told apart by `by`. */
 export function allTime(
   db: Db,
-  query: Pick<RollupQuery, 'measure' | 'by' | 'bins'> & { readonly status?: readonly string[] },
+  query: Pick<PointsQuery, 'measure' | 'by' | 'bins'> & { readonly status?: readonly string[] },
 ): Promise<Total[]> {
   const { measure, by, bins, status } = query;
   const cut = cutFor(measure, status ? [...by, 'status'] : by);
-  return readRollups(db, {
+  return readPoints(db, {
     measure,
     by,
     bins,
     cut,
     where: status ? { status } : {},
-    width: ALL_TIME,
-    from: 0,
-    to: 1,
+    pieces: [{ width: ALL_TIME, from: 0, to: 1 }],
     pointMs: null,
   });
 }

@@ -32,12 +32,12 @@ function vramUsed({ vramTotalBytes, vramFreeBytes }: Instance): number | null {
   return vramTotalBytes === null || vramFreeBytes === null ? null : vramTotalBytes - vramFreeBytes;
 }
 
-/** What is null is absent. */
+/** What is null is absent; of several instances with one name (one configured, one added) only the last is told. */
 function ofEach(instances: readonly Instance[], of: (instance: Instance) => number | null): Sample[] {
-  return instances.flatMap((instance) => {
-    const value = of(instance);
-    return value === null ? [] : [{ labels: { instance_name: instance.name }, value }];
-  });
+  const values = new Map(instances.map((instance) => [instance.name, of(instance)]));
+  return [...values].flatMap(([instance_name, value]) =>
+    value === null ? [] : [{ labels: { instance_name }, value }],
+  );
 }
 
 async function readTotals(db: Db, now: number) {

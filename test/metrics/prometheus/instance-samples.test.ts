@@ -60,6 +60,12 @@ class Fleet {
     await dropRemovedInstances(this.#db, this.#now - RETENTION_MS);
   }
 
+  /** How many lines tell whether it is up. */
+  async lines(name: string): Promise<number> {
+    const { instance_up } = await readInstanceSamples(this.#db, this.#now);
+    return instance_up.filter(({ labels }) => labels.instance_name === `${this.#prefix}-${name}`).length;
+  }
+
   /** Attempts that Prometheus is told of; null when it is told of none. */
   async told(name: string): Promise<number | null> {
     const { attempts_total } = await readInstanceSamples(this.#db, this.#now);
@@ -105,6 +111,13 @@ describe.each(ENGINES)('what instances did, as Prometheus is told on %s', (engin
     await gpus.later(RETENTION_MS + DAY);
     await gpus.add('gpu');
     expect(await gpus.told('gpu')).toBeNull();
+  });
+
+  it('is told once where two have one name', async () => {
+    const gpus = fleet();
+    await gpus.add('twin');
+    await gpus.add('twin');
+    expect(await gpus.lines('twin')).toBe(1);
   });
 
   it('never falls from one scrape to the next', async () => {

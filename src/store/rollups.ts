@@ -1,9 +1,8 @@
-/** The cells of rollups: adding to them, and reading them merged into the points of a graph. */
-import { type Expression, type SqlBool, sql } from 'kysely';
+/** Adding to the cells of rollups. */
+import { sql } from 'kysely';
 import { type Bins, type Cell, compact } from '../domain/metric-cell.ts';
 import {
   type Cut,
-  type Dimension,
   METRIC_DIMENSIONS,
   type Measure,
   type MetricKey,
@@ -159,84 +158,4 @@ async function knownIds(tx: Db, names: readonly SeriesName[]): Promise<Map<strin
     select s.* from ${rowsTable(tx, SERIES, names.map(columnsOf))} n cross join metric_series s
     where ${sql.join(equal, sql` and `)}`.execute(tx);
   return new Map(rows.map(({ id, measure, cut, ...key }) => [seriesText({ measure, cut, key }), id]));
-}
-
-export interface RollupQuery {
-  readonly measure: Measure;
-  readonly cut: Cut;
-  readonly width: Width;
-  /** Buckets that begin from here on... */
-  readonly from: number;
-  /** ...and before this, epoch ms. */
-  readonly to: number;
-  /** Width of a point, a multiple of `width`; null: the whole range is one point, at 0. */
-  readonly pointMs: number | null;
-  /** By what points are told apart; the cut must know it. */
-  readonly by: readonly Dimension[];
-  /** Only series with one of these values. */
-  readonly where?: Readonly<Partial<Record<Dimension, readonly string[]>>> | undefined;
-  /** Reads histograms too, for quantiles. */
-  readonly bins?: boolean | undefined;
-  /** Reads the newest values too. */
-  readonly last?: boolean | undefined;
-}
-
-export interface RollupPoint {
-  /** Beginning of the point, epoch ms; 0 where the range is one. */
-  readonly at: number;
-  readonly key: MetricKey;
-  readonly cell: Cell;
-}
-
-/** Cells merged into points, in no order; what holds nothing is absent. */
-export async function readRollups(db: Db, query: RollupQuery): Promise<RollupPoint[]> {
-  const { measure, cut, width, from, to, pointMs, by, where = {}, bins = false, last = false } = query;
-  const point = pointMs === null ? sql<number>`0` : sql<number>`(r.bucket - r.bucket % ${pointMs})`;
-  const conditions = Object.entries(where).flatMap(([dimension, values]) =>
-    values === undefined ? [] : [isOneOf(dimension as Dimension, values)],
-  );
-  const columns = by.map((dimension) => sql.ref(`s.${dimension}`));
-  const { rows } = await sql<PointRow>`
-    select ${point} as at, sum(r.count) as count, sum(r.sum) as sum, min(r.min) as min, max(r.max) as max
-      ${bins ? sql`, string_agg(nullif(r.bins, ''), ',') as bins` : sql``}
-      ${last ? sql`, string_agg(cast(r.last_at as text) || ',' || cast(r.last as text), ',') as lasts` : sql``}
-      ${columns.length > 0 ? sql`, ${sql.join(columns)}` : sql``}
-    from metric_series s join metric_rollups r on r.series_id = s.id
-    where s.measure = ${measure} and s.cut = ${cut} and r.width_ms = ${width} and r.bucket >= ${from} and r.bucket < ${to}
-      ${conditions.length > 0 ? sql`and ${sql.join(conditions, sql` and `)}` : sql``}
-    group by ${sql.join([sql.ref('at'), ...columns])}`.execute(db);
-  return rows.map((row) => ({ at: Number(row.at), key: keyOf(row, by), cell: cellOfPoint(row) }));
-}
-
-interface PointRow extends Partial<Record<Dimension, string>> {
-  readonly at: number;
-  readonly count: number | string;
-  readonly sum: number;
-  readonly min: number | null;
-  readonly max: number | null;
-  readonly bins?: string | null;
-  readonly lasts?: string | null;
-}
-
-function isOneOf(dimension: Dimension, values: readonly string[]): Expression<SqlBool> {
-  if (values.length === 0) return sql<SqlBool>`1 = 0`;
-  return sql<SqlBool>`${sql.ref(`s.${dimension}`)} in (${sql.join(values)})`;
-}
-
-function keyOf(row: PointRow, by: readonly Dimension[]): MetricKey {
-  return Object.fromEntries(by.map((dimension) => [dimension, row[dimension] ?? '']));
-}
-
-function cellOfPoint({ count, sum: total, min, max, bins, lasts }: PointRow): Cell {
-  const [lastAt, last] = newest(lasts ?? '');
-  return { count: Number(count), sum: Number(total), min, max, last, lastAt, bins: binsOf(bins ?? '') };
-}
-
-function newest(lasts: string): [at: number | null, value: number | null] {
-  const numbers = binsOf(lasts);
-  let [at, value]: [number | null, number | null] = [null, null];
-  for (let n = 0; n < numbers.length; n += 2)
-    if (at === null || (numbers[n] as number) >= at)
-      [at, value] = [numbers[n] as number, numbers[n + 1] as number];
-  return [at, value];
 }

@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { createLogger } from '../../src/lib/logger.ts';
 import { createGauges } from '../../src/metrics/gauges.ts';
 import { saveHealth, upsertConfigured } from '../../src/store/instances.ts';
-import { type RollupQuery, readRollups } from '../../src/store/rollups.ts';
+import { type Piece, type PointsQuery, readPoints } from '../../src/store/rollup-points.ts';
 import { eventually } from '../support/eventually.ts';
 import { ENGINES, openTempStore } from '../support/temp-store.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
@@ -27,9 +27,9 @@ describe.each(ENGINES)('gauges on %s', (engine) => {
     const clock = new VirtualClock(NOW);
     const gauges = createGauges({ store, clock, logger: createLogger('silent'), mayRun });
     onTestFinished(() => gauges.stop());
-    const read = (query: Partial<RollupQuery>) =>
-      readRollups(store.db, {
-        ...{ measure: 'queue_depth', cut: 'fleet', width: 10_000, from: 0, to: 2e12, pointMs: null, by: [] },
+    const read = ({ width = 10_000, to = 2e12, ...query }: Partial<PointsQuery & Piece>) =>
+      readPoints(store.db, {
+        ...{ measure: 'queue_depth', cut: 'fleet', pieces: [{ width, from: 0, to }], pointMs: null, by: [] },
         ...{ last: true, ...query },
       });
     return { gauges, clock, read };

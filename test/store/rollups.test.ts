@@ -2,7 +2,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Cell, cellOf, compact, countOf, mergeCells, quantile } from '../../src/domain/metric-cell.ts';
 import type { MetricFact } from '../../src/domain/metric-fact.ts';
 import { noteFacts, takeFacts } from '../../src/store/metric-outbox.ts';
-import { addToRollups, type Increment, type RollupQuery, readRollups } from '../../src/store/rollups.ts';
+import { type PointsQuery, readPoints } from '../../src/store/rollup-points.ts';
+import { addToRollups, type Increment } from '../../src/store/rollups.ts';
 import { ENGINES, openTempStore } from '../support/temp-store.ts';
 
 describe.each(ENGINES)('rollups on %s', (engine) => {
@@ -11,13 +12,11 @@ describe.each(ENGINES)('rollups on %s', (engine) => {
     onTestFinished(() => temp.close());
     const { store } = temp;
     const add = (...increments: Increment[]) => store.transaction((tx) => addToRollups(tx, increments));
-    const read = (query: Partial<RollupQuery> = {}) =>
-      readRollups(store.db, {
+    const read = (query: Partial<PointsQuery> = {}) =>
+      readPoints(store.db, {
         measure: 'run_time',
         cut: 'instance',
-        width: 10_000,
-        from: 0,
-        to: 100_000,
+        pieces: [{ width: 10_000, from: 0, to: 100_000 }],
         pointMs: null,
         by: [],
         ...query,
@@ -50,7 +49,11 @@ describe.each(ENGINES)('rollups on %s', (engine) => {
       ...[10_000, 20_000, 30_000].map((bucket) => ran('a', bucket, countOf(1))),
       ran('b', 30_000, countOf(5)),
     );
-    const points = await read({ pointMs: 20_000, by: ['instance'], from: 20_000, to: 40_000 });
+    const points = await read({
+      pointMs: 20_000,
+      by: ['instance'],
+      pieces: [{ width: 10_000, from: 20_000, to: 40_000 }],
+    });
     expect(points.map(({ at, key, cell }) => [at, key, cell.count])).toEqual(
       expect.arrayContaining([
         [20_000, { instance: 'a' }, 2],

@@ -16,6 +16,8 @@ const YEAR = `from: "now-${DAYS - 1}d"`;
 
 const QUESTIONS: Readonly<Record<string, string>> = {
   'P95 of durations by instance': `{ metricSeries(metrics: [JOB_DURATION], stat: P95, groupBy: [INSTANCE], ${YEAR}) { name intervalMs points { timeMs value } } }`,
+  'the same of 90 days':
+    '{ metricSeries(metrics: [JOB_DURATION], stat: P95, groupBy: [INSTANCE], from: "now-90d") { name intervalMs points { timeMs value } } }',
   'P95 of durations of the fleet': `{ metricSeries(metrics: [JOB_DURATION], stat: P95, ${YEAR}) { name intervalMs points { timeMs value } } }`,
   'completed by instance, as rows': `{ metricRows(metrics: [JOBS_COMPLETED], groupBy: [INSTANCE], ${YEAR}) { timeMs value instance } }`,
   'completed of the fleet, as rows': `{ metricRows(metrics: [JOBS_COMPLETED], ${YEAR}) { timeMs value } }`,

@@ -22,7 +22,7 @@ import { createRetention } from './jobs/retention.ts';
 import { systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { type Service, together } from './lib/service.ts';
-import { createFigures } from './metrics/figures.ts';
+import { keepFigures } from './metrics/figure-keeping.ts';
 import { Exposition } from './metrics/prometheus/exposition.ts';
 import { createScheduler, type Scheduler } from './scheduler/scheduler.ts';
 import { isHeld, LEADER_LEASE } from './store/leases.ts';
@@ -83,7 +83,7 @@ async function compose(ground: Ground, { workflows, limits, spans }: Parts): Pro
   const { jobRetentionMs: retentionMs, cleanupIntervalMs: intervalMs } = config;
   const leads = (): boolean => scheduler?.leads() ?? false;
   const retention = createRetention({ ...ground, recorder, retentionMs, intervalMs, mayRun: leads });
-  const figures = createFigures({ ...ground, retentionMs: config.metricsRetentionMs, mayRun: leads });
+  const figures = keepFigures({ ...ground, retentionMs: config.metricsRetentionMs, mayRun: leads });
   const health = healthOf(ground, scheduler);
   const exposition = config.prometheus
     ? new Exposition({ ...ground, figures: processFigures, leads: scheduler ? leads : undefined })

@@ -9,7 +9,7 @@ export interface OpenRun {
   readonly since: number;
 }
 
-/** The attempts that run, of every tenant. */
+/** The attempts that run, of every tenant. Of one whose outputs are fetched no row says when its run ended: it counts once it ends. */
 export async function openRuns(db: Db): Promise<OpenRun[]> {
   const rows = await db
     .selectFrom('attempts')

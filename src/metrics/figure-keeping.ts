@@ -4,6 +4,6 @@ import { createExpiry, type ExpiryOptions } from './expiry.ts';
 import { createFolder, type FolderOptions } from './folder.ts';
 import { createGauges } from './gauges.ts';
 
-export function createFigures(options: FolderOptions & ExpiryOptions): Service {
+export function keepFigures(options: FolderOptions & ExpiryOptions): Service {
   return together([createFolder(options), createGauges(options), createExpiry(options)]);
 }

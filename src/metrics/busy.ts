@@ -4,7 +4,7 @@
  */
 import type { Db } from '../store/open.ts';
 import { openRuns } from '../store/open-runs.ts';
-import type { Piece } from '../store/rollup-points.ts';
+import { instancesIn, type Piece } from '../store/rollup-points.ts';
 import { coverage, readPieces, type TimeRange } from './window.ts';
 
 /** What rollups say of it: time spent, and who was heard of. */
@@ -35,7 +35,10 @@ export async function readBusy(db: Db, { now, instances, ...query }: BusyQuery):
   const [spent, heard] = BUSY_MEASURES;
   // one after the other: who is let through to the store takes one connection
   const ended = await readPieces(db, { ...query, measure: spent, by, where });
-  const answered = await readPieces(db, { ...query, measure: heard, by, where });
+  const answered =
+    query.pointMs === null && !instances
+      ? (await instancesIn(db, heard, query.pieces)).map((instance) => ({ at: 0, key: { instance } }))
+      : await readPieces(db, { ...query, measure: heard, by, where });
   const runs = await openRuns(db);
   const times = new Map<string, BusyTime>();
   const add = (time: BusyTime): void => {

@@ -49,19 +49,31 @@ export async function readPoints(db: Db, query: PointsQuery): Promise<RollupPoin
     values === undefined ? [] : [isOneOf(dimension as Dimension, values)],
   );
   const columns = by.map((dimension) => sql.ref(`s.${dimension}`));
-  const places = pieces.map(
-    ({ width, from, to }) => sql`(cast(${width} as bigint), cast(${from} as bigint), cast(${to} as bigint))`,
-  );
   const { rows } = await sql<PointRow>`
     select ${point} as at, sum(r.count) as count, sum(r.sum) as sum, min(r.min) as min, max(r.max) as max
       ${bins ? sql`, string_agg(nullif(r.bins, ''), ',') as bins` : sql``}
       ${last ? sql`, string_agg(cast(r.last_at as text) || ',' || cast(r.last as text), ',') as lasts` : sql``}
       ${columns.length > 0 ? sql`, ${sql.join(columns)}` : sql``}
-    from (values ${sql.join(places)}) p cross join metric_series s cross join ${cellsOf(db)}
+    from ${placesOf(pieces)} p cross join metric_series s cross join ${cellsOf(db)}
       and s.measure = ${measure} and s.cut = ${cut}
       ${conditions.length > 0 ? sql`and ${sql.join(conditions, sql` and `)}` : sql``}
     group by ${sql.join([sql.ref('at'), ...columns])}`.execute(db);
   return rows.map((row) => ({ at: Number(row.at), key: keyOf(row, by), cell: cellOfPoint(row) }));
+}
+
+/** The instances of which a measure has anything, by their ids; stops at the first cell of each. */
+export async function instancesIn(db: Db, measure: Measure, pieces: readonly Piece[]): Promise<string[]> {
+  const { rows } = await sql<{ readonly instance: string }>`
+    select s.instance from metric_series s where s.measure = ${measure} and s.cut = ${'instance' satisfies Cut}
+      and exists (select 1 from ${placesOf(pieces)} p cross join ${cellsOf(db)})`.execute(db);
+  return rows.map(({ instance }) => instance);
+}
+
+function placesOf(pieces: readonly Piece[]): RawBuilder<unknown> {
+  const places = pieces.map(
+    ({ width, from, to }) => sql`(cast(${width} as bigint), cast(${from} as bigint), cast(${to} as bigint))`,
+  );
+  return sql`(values ${sql.join(places)})`;
 }
 
 /**

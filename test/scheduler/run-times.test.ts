@@ -51,7 +51,11 @@ describe('an attempt’s time on the instance is the instance’s own', () => {
     const job = await gateway.ended(id);
     const measured = await times(gateway, id);
     expect(measured).toHaveLength(2);
-    expectEqual(measured);
+    expectEqual(measured.slice(0, 1));
+    // the second try finds the long node's result in the instance's cache, and may take no whole millisecond
+    expect(Math.abs((measured[1]?.ours ?? -SLACK_MS) - (measured[1]?.truth ?? SLACK_MS))).toBeLessThanOrEqual(
+      SLACK_MS,
+    );
     expect(job.runMs).toBe(measured[1]?.ours);
   });
 

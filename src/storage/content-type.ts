@@ -32,13 +32,15 @@ const INLINE = new Set([
 ]);
 
 /** Names vary between sniffers and tables; players know these. */
-const SAME_AS: Readonly<Record<string, string>> = {
-  'audio/vnd.wave': 'audio/wav',
-  'audio/x-wav': 'audio/wav',
-  'audio/x-flac': 'audio/flac',
-  'audio/x-m4a': 'audio/mp4',
-  'video/x-m4v': 'video/mp4',
-};
+const SAME_AS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    'audio/vnd.wave': 'audio/wav',
+    'audio/x-wav': 'audio/wav',
+    'audio/x-flac': 'audio/flac',
+    'audio/x-m4a': 'audio/mp4',
+    'video/x-m4v': 'video/mp4',
+  }),
+);
 
 /** Formats without a signature, whose name is the only thing that tells them apart; all harmless as an attachment. */
 const BY_NAME =
@@ -56,7 +58,7 @@ export function safeContentType(sniffed: string | null, filename: string | null)
 
 function essence(type: string): string {
   const bare = type.split(';', 1)[0]?.trim().toLowerCase() ?? '';
-  return SAME_AS[bare] ?? bare;
+  return SAME_AS.get(bare) ?? bare;
 }
 
 function byName(filename: string | null): string | null {

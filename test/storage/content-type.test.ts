@@ -63,6 +63,10 @@ describe('safeContentType', () => {
     }
   });
 
+  it.each(['__proto__', 'constructor', 'toString'])('takes %s for no type that it knows', (type) => {
+    expect(safeContentType(type, null)).toEqual({ mimeType: type.toLowerCase(), inline: false });
+  });
+
   it('never shows a type outside its list inline, whatever the name', () => {
     fc.assert(
       fc.property(fc.option(fc.string()), fc.option(fc.string()), (sniffed, filename) => {
